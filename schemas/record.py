@@ -30,7 +30,7 @@ class Event(Record):
 
 
 class Message(Record, Generic[R]):
-    """Something asked of an actor, in the imperative; `Message[Balance]` asks for a `Balance`, plain `Message` for nothing."""
+    """Something asked of an actor, in the imperative; `Message[Balance]` wants a `Balance`, plain `Message` nothing."""
 
     def _itself(self) -> Self:
         return self

@@ -64,7 +64,7 @@ class Slice(NamedTuple):
 
 
 class Watermarks(NamedTuple):
-    """`start`: first offset kept; `stable`: where committed readers stop; `high`: the end, open transactions included."""
+    """`start`: first offset kept; `stable`: committed readers stop there; `high`: the end, open transactions included."""
 
     start: int
     stable: int
@@ -203,7 +203,10 @@ class Log(Protocol):
         ...
 
     async def compact(self, topic: str, partition: int, before: int) -> None:
-        """Drop, below `before`, values that have a newer one for their key, and old tombstones (a no-op where the backend does so itself)."""
+        """Drop, below `before`, values that have a newer one for their key, and old tombstones.
+
+        A no-op where the backend does so by itself.
+        """
         ...
 
     async def get_setting(self, name: str) -> str | None:

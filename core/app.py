@@ -1,0 +1,41 @@
+"""An application: a name and its behaviours; the name is the first half of its types' names."""
+
+from typing import Any
+
+from ..schemas import Contract, Record
+
+from .behaviour import Behaviour
+from .errors import ValidationFailed
+
+
+class App:
+    """What a node runs. Several apps share a node and a log; behaviour names must differ among them."""
+
+    def __init__(self, name: str, *behaviours: Behaviour[Any, Any, Any]) -> None:
+        if not name.isidentifier():
+            raise ValidationFailed(f"expected an app name that is an identifier, got {name!r}")
+        if not behaviours:
+            raise ValidationFailed(f"expected app {name!r} to have at least one behaviour")
+        self.name = name
+        self.behaviours = {behaviour.name: behaviour for behaviour in behaviours}
+        if len(self.behaviours) != len(behaviours):
+            raise ValidationFailed(f"expected every behaviour of app {name!r} to have a name of its own")
+
+    def register(self, contract: Contract) -> None:
+        """Add this app's records to a contract."""
+        for behaviour in self.behaviours.values():
+            for message in behaviour.messages:
+                self.register_type(contract, message)
+                answer = message.answer_type()
+                if answer is not None:
+                    self.register_type(contract, answer)
+            for event in behaviour.events:
+                contract.register(event, self.type_name(event), upcasters=behaviour.upcasters)
+
+    def register_type(self, contract: Contract, cls: type[Record]) -> None:
+        """Add one record under this app's name."""
+        contract.register(cls, self.type_name(cls))
+
+    def type_name(self, cls: type[Record]) -> str:
+        """Return the wire name of a class: its explicit one, or `<app>.<Class>`."""
+        return cls.explicit_type or f"{self.name}.{cls.__name__}"
