@@ -1,1 +1,65 @@
-"""TODO."""
+"""The durable log: a port with one conformance suite, and the backends that pass it.
+
+`open_log(url)` gives a `Log`; `port` names everything that one can do. `sqlite` is the embedded backend, `simulated` the one
+for tests, which behaves like a Kafka on a bad day. Run `hms.core.testing.log_conformance` on a backend of your own.
+"""
+
+from .open import open_log
+from .port import (
+    CHECKPOINTS,
+    CO_PARTITIONED,
+    COMPACTED,
+    CRITICAL,
+    DEAD_LETTERS,
+    DEFAULT_PARTITIONS,
+    EVENTS,
+    HIGH,
+    LANES,
+    LOW,
+    NORMAL,
+    OUTBOX,
+    RECORD_BYTES_MAX,
+    SCHEMAS,
+    TOPICS,
+    Assignment,
+    Capabilities,
+    Draft,
+    Headers,
+    Log,
+    Membership,
+    NodeInfo,
+    Slice,
+    Stored,
+    Watermarks,
+    Writer,
+)
+
+__all__ = [
+    "CHECKPOINTS",
+    "COMPACTED",
+    "CO_PARTITIONED",
+    "CRITICAL",
+    "DEAD_LETTERS",
+    "DEFAULT_PARTITIONS",
+    "EVENTS",
+    "HIGH",
+    "LANES",
+    "LOW",
+    "NORMAL",
+    "OUTBOX",
+    "RECORD_BYTES_MAX",
+    "SCHEMAS",
+    "TOPICS",
+    "Assignment",
+    "Capabilities",
+    "Draft",
+    "Headers",
+    "Log",
+    "Membership",
+    "NodeInfo",
+    "Slice",
+    "Stored",
+    "Watermarks",
+    "Writer",
+    "open_log",
+]

@@ -1,0 +1,23 @@
+"""From a URL to a log."""
+
+from pathlib import Path
+
+from ..clock import Clock, SystemClock
+from ..errors import ValidationFailed
+from .port import Log
+from .sqlite import SqliteLog
+
+
+async def open_log(url: str, *, clock: Clock | None = None) -> Log:
+    """Open the log that a URL names.
+
+    `sqlite:PATH` is a file, created with its folder if it is not there; `simulated:` a fresh one in memory. Raises
+    `ValidationFailed` for another URL or a file that is not a log, `LogUnreachable` when it cannot be opened.
+    """
+    scheme, colon, rest = url.partition(":")
+    clock = clock or SystemClock()
+    if scheme == "sqlite" and rest:
+        return await SqliteLog.open(Path(rest).expanduser().absolute(), clock=clock)
+    if scheme == "kafka":
+        raise ValidationFailed(f"{url}: logs on Kafka come with the next release; use sqlite:PATH")
+    raise ValidationFailed(f"{url!r} is not the URL of a log; expected sqlite:PATH (a file) or simulated: (in memory)")

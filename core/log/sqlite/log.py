@@ -1,0 +1,125 @@
+"""The embedded log: what the port asks, put together."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from ...clock import Clock, SystemClock
+from ...errors import AppendUnknown
+from ..limits import check_drafts
+from ..port import Capabilities, Draft, NodeInfo, Slice, Watermarks
+from . import trimming
+from .file import connect, open_file
+from .headers import encode_headers
+from .heads import Heads
+from .layout import Layout
+from .membership import HEARTBEAT_MS, LEASE_MS, SqliteMembership, read_nodes
+from .reader import Reader
+from .transaction import Encoded, put_setting
+from .worker import Worker
+from .writer import SqliteWriter, open_shard
+
+DEADLINE_MS: Final = 10_000
+
+
+class SqliteLog:
+    """A log in one SQLite file; several processes may have it open. Made by `open`."""
+
+    capabilities = Capabilities(markers=False, open_transactions=False, durable=True, shared=True)
+
+    def __init__(self, path: Path, partitions: int, clock: Clock, deadline_ms: int) -> None:
+        self.url = f"sqlite:{path}"
+        self.partitions = partitions
+        self._path = path
+        self._clock = clock
+        self._layout = Layout(partitions)
+        self._connection = connect(path)
+        self._heads = Heads(self._layout, self._connection)
+        self._reader = Reader(path, self._layout, self._heads, self._connection, deadline_ms)
+        self._worker = Worker(path, clock, deadline_ms, self._heads.apply)
+        self._memberships: list[SqliteMembership] = []
+
+    @classmethod
+    async def open(
+        cls, path: Path, *, partitions: int | None = None, clock: Clock | None = None, deadline_ms: int = DEADLINE_MS
+    ) -> "SqliteLog":
+        """Open the log, creating it (with `partitions`, else 16) if it is not there. Errors: see `open_file`."""
+        recorded = await asyncio.to_thread(open_file, path, partitions, deadline_ms)
+        return cls(path, recorded, clock or SystemClock(), deadline_ms)
+
+    async def append(self, drafts: Sequence[Draft]) -> list[int]:
+        """Write the drafts durably, as one transaction, unfenced; see the port."""
+        encoded = self._encode(drafts)
+        offsets: list[int] = await self._worker.run(lambda transaction: transaction.append(encoded), AppendUnknown)
+        return offsets
+
+    async def read(self, topic: str, partition: int, position: int, *, records_max: int = 500) -> Slice:
+        """Return committed records; what another process wrote in the last milliseconds may not be seen yet."""
+        return await self._reader.read(topic, partition, position, records_max)
+
+    async def watermarks(self, topic: str, partition: int) -> Watermarks:
+        """Return the partition's bounds, asked now."""
+        index = self._layout.place(topic, partition).head
+        state = await self._reader.ask(self._heads.refresh)
+        return Watermarks(state.starts[index], state.nexts[index], state.nexts[index])
+
+    async def wait(self, positions: Mapping[tuple[str, int], int], timeout_ms: int) -> None:
+        """Return when there is something to read at one of the positions, or after the timeout."""
+        await self._heads.wait(positions, timeout_ms)
+
+    async def open_writer(self, shard: int, owner: str) -> SqliteWriter:
+        """Fence the shard's previous writer and return the new one."""
+        epoch = await self._worker.run(partial(open_shard, shard=shard, owner=owner))
+        return SqliteWriter(shard, epoch, self._worker, self._encode)
+
+    async def join(self, node: str, *, heartbeat_ms: int = HEARTBEAT_MS, lease_ms: int = LEASE_MS) -> SqliteMembership:
+        """Become a member under a name; one membership a handle."""
+        membership = SqliteMembership(node, lease_ms, self._worker, self._reader, self._heads)
+        self._memberships.append(membership)
+        await membership.start(heartbeat_ms)
+        return membership
+
+    async def nodes(self) -> list[NodeInfo]:
+        """Return the members, dead ones of the last hour included."""
+        return await read_nodes(self._reader, self._clock.monotonic_us())
+
+    async def trim(self, topic: str, partition: int, before: int) -> None:
+        """Delete records below `before`."""
+        await trimming.trim(self._worker, self._layout.place(topic, partition), before)
+
+    async def compact(self, topic: str, partition: int, before: int) -> None:
+        """Drop, below `before`, overwritten values and tombstones."""
+        await trimming.compact(self._path, self._worker, self._layout.place(topic, partition), before)
+
+    async def get_setting(self, name: str) -> str | None:
+        """Read a fact that the log carries about itself."""
+        rows = await self._reader.ask(lambda: self._reader.rows("SELECT value FROM settings WHERE name = ?", name))
+        return rows[0][0] if rows else None
+
+    async def put_setting(self, name: str, value: str, *, expected: str | None) -> bool:
+        """Set it if it is still `expected`; return whether it was."""
+        stored: bool = await self._worker.run(partial(put_setting, name=name, value=value, expected=expected))
+        return stored
+
+    async def close(self) -> None:
+        """Leave, serve what is queued, close the file. Doing it again does nothing."""
+        for membership in self._memberships:
+            with contextlib.suppress(Exception):
+                await membership.leave()
+        self._memberships.clear()
+        self._heads.close()
+        await self._worker.close()
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _encode(self, drafts: Sequence[Draft]) -> list[Encoded]:
+        check_drafts(drafts)
+        place = self._layout.place
+        return [
+            Encoded(*place(topic, partition), key, value, encode_headers(headers))
+            for topic, partition, key, value, headers in drafts
+        ]
