@@ -5,6 +5,7 @@ from pathlib import Path
 from ..clock import Clock, SystemClock
 from ..errors import ValidationFailed
 from .port import Log
+from .simulated import SimulatedBroker
 from .sqlite import SqliteLog
 
 
@@ -18,6 +19,8 @@ async def open_log(url: str, *, clock: Clock | None = None) -> Log:
     clock = clock or SystemClock()
     if scheme == "sqlite" and rest:
         return await SqliteLog.open(Path(rest).expanduser().absolute(), clock=clock)
+    if scheme == "simulated" and colon and not rest:
+        return SimulatedBroker(clock=clock).connect("local")
     if scheme == "kafka":
         raise ValidationFailed(f"{url}: logs on Kafka come with the next release; use sqlite:PATH")
     raise ValidationFailed(f"{url!r} is not the URL of a log; expected sqlite:PATH (a file) or simulated: (in memory)")
