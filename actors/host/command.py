@@ -1,0 +1,44 @@
+"""What a host is told: the newest wish for one component, whole, so that the last one suffices."""
+
+import signal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ...schemas.fleet import ComponentSpec, Identifier
+from ...schemas.record import Record
+
+Desired = Literal["up", "down"]
+
+
+class RestartBudget(Record):
+    """How often the host may restart by itself while the log is away: `count` times within `window_ms`."""
+
+    count: Annotated[int, Field(ge=0)] = 0
+    window_ms: Annotated[int, Field(ge=1)] = 60_000
+
+
+class HostCommand(Record):
+    """The state that a component shall have on this host.
+
+    Of two commands the one with the greater `incarnation` is newer; of one incarnation, `down` is newer than `up`. An
+    incarnation is started at most once: another start needs another incarnation, and so does another spec.
+    """
+
+    component: Identifier
+    incarnation: Annotated[int, Field(ge=0)]
+    desired: Desired
+    spec: ComponentSpec
+    spec_hash: str
+    budget: RestartBudget = RestartBudget()
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """What orders commands for one component."""
+        return self.incarnation, self.desired == "down"
+
+
+def stop_signal(spec: ComponentSpec) -> str:
+    """Return the name of the signal that asks the component to stop, without SIG; TERM for one that does not exist."""
+    name = spec.stop.signal.upper().removeprefix("SIG")
+    return name if f"SIG{name}" in signal.Signals.__members__ else "TERM"

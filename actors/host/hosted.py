@@ -1,0 +1,354 @@
+"""One component on this host: brings what is to what is wished for, and tells what happens on the way."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from ...schemas.fleet import ComponentSpec, Probe
+from .budget import delay_ms, still_counted, wants_restart
+from .command import HostCommand, stop_signal
+from .facts import (
+    BecameReady,
+    BecameUnready,
+    Exited,
+    LimitExceeded,
+    LivenessFailed,
+    Seen,
+    Started,
+    StartFailed,
+    StartupFailed,
+)
+from .host_id import boot_id
+from .inventory import Phase
+from .journal import Entry, Journal
+from .lag import Lag
+from .probe import Question, Subject, question
+from .process import Process, ShimMissing
+from .reporter import Reporter
+from .runs import Run, RunState
+from .sampling import Excess, LimitWatch, Sample
+from .shim.record import Exit
+from .vitals import Vitals, Watch
+
+STARTUP_PASSED = "startup-passed"
+RETRY_S = 1.0
+
+
+class HostedComponent:
+    """Acts in a task of its own, one step at a time; facts come out in the order in which things happened."""
+
+    def __init__(self, name: str, folder: Path, reporter: Reporter, lag: Lag, log_away: Callable[[], bool]) -> None:
+        """Read the journal; do nothing yet."""
+        self.name = name
+        self.journal = Journal(folder)
+        self.folder = folder
+        self.phase: Phase = "down"
+        self.process: Process | None = None
+        self.run: Run | None = None
+        self.ending: Exit | None = None
+        self.expected = False
+        self.seen: Seen = "live"
+        self.vitals = Vitals()
+        self.trouble = ""
+        self._reporter, self._lag, self._log_away = reporter, lag, log_away
+        self._limits: LimitWatch | None = None
+        self._accepting = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._restart_at: float | None = None
+        self._halted = self._heal = self._kill = False
+        self._watching: asyncio.Task[None] | None = None
+        self._living: asyncio.Task[None] | None = None
+
+    def live(self) -> None:
+        """Begin to act."""
+        self._living = _task(self._live(), f"component {self.name}")
+
+    async def obey(self, command: HostCommand) -> bool:
+        """Journal the command, then act on it; False for one that is no news."""
+        async with self._accepting:
+            if not await asyncio.to_thread(self.journal.accept, command):
+                return False
+        self._halted = self._heal = self._kill = False
+        self._restart_at = None
+        self._changed.set()
+        return True
+
+    async def adopt(self, run: Run) -> None:
+        """Take over a run that an earlier agent began."""
+        self._attend(run, await Process.adopt(run), adopted=True)
+
+    async def stop(self) -> None:
+        """Stop by local decision, without a command; done once nothing of it is left."""
+        self._halted = True
+        self._settled.clear()
+        self._changed.set()
+        await self._settled.wait()
+
+    async def kill(self) -> None:
+        """Kill at once, also in the middle of a stop."""
+        self._halted = self._kill = True
+        if self.process is not None:
+            await self.process.kill()
+        await self.stop()
+
+    async def close(self) -> None:
+        """Stop watching; the component runs on."""
+        for task in (self._living, self._watching):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if self.process is not None:
+            process, self.process = self.process, None
+            await process.detach()
+
+    def reconsider(self) -> None:
+        """Heal, now that the log is away, what was told and may never have been heard."""
+        if self.process is not None:
+            self._heal_if_permitted(needed=not self.vitals.alive)
+        elif self._restart_at is None and self.run is not None and self.ending is not None:
+            self._tell_end_if_permitted(self.run, self.ending)
+
+    def note(self, sample: Sample) -> None:
+        """Compare a sample with the limits."""
+        for excess in self._limits.note(sample) if self._limits and self.run else ():
+            self._on_excess(excess)
+
+    async def _live(self) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                await self._reconcile()
+                self.trouble = ""
+            except OSError as error:
+                self.trouble = f"{error} (tried again every {RETRY_S:.0f} s)"
+                asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
+            if self.process is None and not self._changed.is_set():
+                self._settled.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._restart_at):
+                    await self._changed.wait()
+
+    async def _reconcile(self) -> None:
+        if self.process is not None and self._to_be_stopped(self.process.run):
+            await self._stop(self.process)
+        if self._restart_is_due():
+            await self._begin_attempt()
+        entry = self.journal.entry
+        if self.process is None and entry is not None and not self._halted and entry.command.desired == "up":
+            run = Run.of(self.folder, entry.command.incarnation, entry.attempt)
+            if self._never_begun(run):
+                await self._start(run, entry.command)
+
+    def _to_be_stopped(self, run: Run) -> bool:
+        return self._heal or self._superseded(run)
+
+    def _superseded(self, run: Run) -> bool:
+        entry = self.journal.entry
+        wanted = entry is not None and entry.command.desired == "up" and entry.command.incarnation == run.incarnation
+        return self._halted or not wanted
+
+    def _never_begun(self, run: Run) -> bool:
+        over = self.run is not None and self.run.order >= run.order
+        return not over and (not run.folder.exists() or run.state() is RunState.PREPARED)
+
+    async def _start(self, run: Run, command: HostCommand) -> None:
+        self.phase, self.run, self.ending = "starting", run, None
+        try:
+            process = await Process.start(run, command)
+        except ShimMissing as error:
+            if await asyncio.to_thread(run.abandon, str(error)):
+                self._tell_end(run, run.exit())
+                return
+            process = await Process.adopt(run)
+        except OSError:
+            self.run = None  # nothing has begun: it is tried again
+            raise
+        self._attend(run, process)
+
+    async def _stop(self, process: Process) -> None:
+        self.phase = "stopping"
+        await self._end_watch()
+        spec = self._spec()
+        await (process.kill() if self._kill else process.stop(stop_signal(spec), spec.stop.grace_ms))
+        self._on_exit(process)
+
+    def _attend(self, run: Run, process: Process, *, adopted: bool = False) -> None:
+        self.run, self.process, self.ending = run, process, None
+        identity = process.identity
+        if identity is not None and identity.pid:
+            self.phase = "running"
+            self._say(Started, boot_id=identity.boot_id, pid=identity.pid, start_ticks=identity.start_ticks)
+        self.seen = "live"
+        if process.exited.done():
+            if adopted:
+                self.seen = "adoption" if process.exited.result().boot_id in {"", boot_id()} else "reboot"
+            self._on_exit(process)
+            return
+        process.exited.add_done_callback(lambda _: self._on_exit(process))
+        self._begin_watch(run, process)
+
+    def _begin_watch(self, run: Run, process: Process) -> None:
+        if process.identity is None:
+            return
+        spec = self._spec()
+        subject = Subject(process.identity.pid, process.identity.start_ticks, process.shim_pid, spec)
+        watch = Watch(spec.probes, lambda probe: _question(probe, subject), self, self._lag)
+        self.vitals = watch.vitals
+        self._limits = LimitWatch(spec.limits)
+        started = time.monotonic() - (time.time() - process.identity.started_at / 1e6)
+        passed = (run.folder / STARTUP_PASSED).exists()
+        self._watching = _task(watch.run(started, startup_passed=passed), f"probes of {self.name}")
+
+    async def _end_watch(self) -> None:
+        watching, self._watching, self._limits = self._watching, None, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    def _on_exit(self, process: Process) -> None:
+        if self.process is not process or process.exited.cancelled():
+            return
+        self.process = None
+        if self._watching is not None:
+            self._watching.cancel()
+        self._watching = self._limits = None
+        self.vitals.ready = False
+        self._tell_end(process.run, process.exited.result())
+        self._heal = False
+        self._changed.set()
+
+    def _tell_end(self, run: Run, ending: Exit | None) -> None:
+        if ending is None:
+            return
+        self.ending = ending
+        self.expected = (ending.stopped and not self._heal) or self._superseded(run)
+        restarting = self._plan_restart(run, ending)
+        if ending.failed is not None:
+            self.phase = "restarting" if restarting else "start_failed"
+            self._say(StartFailed, reason=ending.failed, restarting=restarting)
+            return
+        self.phase = "restarting" if restarting else "exited"
+        self._say(
+            Exited,
+            code=ending.code,
+            signal=ending.signal,
+            unknown=ending.unknown,
+            oom=ending.oom,
+            expected=self.expected,
+            restarting=restarting,
+            seen=self.seen,
+            ran_ms=max(0, ending.ended_at - ending.started_at) // 1000,
+            cpu_ms=ending.cpu_ms,
+            rss_bytes_max=ending.rss_bytes_max,
+            last_output=ending.lines,
+            left=ending.left,
+        )
+
+    def _tell_end_if_permitted(self, run: Run, ending: Exit) -> None:
+        if not run.told() and self._may_restart(run, ending):
+            self._tell_end(run, ending)
+
+    def _may_restart(self, run: Run, ending: Exit) -> bool:
+        entry = self.journal.entry
+        if entry is None or not self._log_away() or self.expected or entry.attempt != run.attempt:
+            return False
+        within_budget = len(self._spent(entry)) < entry.command.budget.count
+        return within_budget and wants_restart(entry.command.spec.restart, ending)
+
+    def _plan_restart(self, run: Run, ending: Exit) -> bool:
+        entry = self.journal.entry
+        if entry is None or not self._may_restart(run, ending):
+            return False
+        delay = delay_ms(entry.command.spec.backoff, len(self._spent(entry))) / 1000
+        self._restart_at = asyncio.get_running_loop().time() + delay
+        self._changed.set()
+        return True
+
+    def _restart_is_due(self) -> bool:
+        return self._restart_at is not None and asyncio.get_running_loop().time() >= self._restart_at
+
+    async def _begin_attempt(self) -> None:
+        entry = self.journal.entry
+        if entry is not None and not self._halted:
+            async with self._accepting:
+                # A command that came in the meantime has taken the restart back.
+                if self._restart_at is not None:
+                    spent = (*self._spent(entry), time.time_ns() // 1000)
+                    await asyncio.to_thread(self.journal.begin_attempt, spent)
+        self._restart_at = None
+
+    @staticmethod
+    def _spent(entry: Entry) -> tuple[int, ...]:
+        return still_counted(entry.restarted_at, entry.command.budget, time.time_ns() // 1000)
+
+    def _heal_if_permitted(self, *, needed: bool = True) -> None:
+        entry = self.journal.entry
+        if needed and entry is not None and self._log_away() and len(self._spent(entry)) < entry.command.budget.count:
+            self._heal = True
+            self._changed.set()
+
+    def _spec(self) -> ComponentSpec:
+        if self.journal.entry is None:
+            raise ValueError(f"{self.folder}: a run without a journal; expected that a command is journalled first")
+        return self.journal.entry.command.spec
+
+    def _say(self, kind: type[Any], **fields: Any) -> None:
+        if self.run is not None and not self.run.told():
+            self._reporter.say(kind, self.name, self.run, **fields)
+
+    def _on_excess(self, excess: Excess) -> None:
+        self._say(LimitExceeded, **excess._asdict())
+        self._heal_if_permitted()
+
+    def ready(self) -> None:
+        """See `Observer`."""
+        self._say(BecameReady)
+
+    def unready(self, reason: str) -> None:
+        """See `Observer`."""
+        self._say(BecameUnready, reason=reason)
+
+    def liveness_failed(self, reason: str) -> None:
+        """See `Observer`."""
+        self._say(LivenessFailed, reason=reason)
+        self._heal_if_permitted()
+
+    def startup_passed(self) -> None:
+        """See `Observer`."""
+        if self.run is not None:
+            with contextlib.suppress(OSError):
+                (self.run.folder / STARTUP_PASSED).touch()
+
+    def startup_failed(self, reason: str) -> None:
+        """See `Observer`."""
+        self._say(StartupFailed, reason=reason)
+        self._heal_if_permitted()
+
+
+def _question(probe: Probe, subject: Subject) -> Question:
+    try:
+        return question(probe, subject)
+    except ValueError as error:
+        reason = str(error)
+
+    async def malformed() -> str | None:
+        return reason
+
+    return malformed
+
+
+def _task(work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+    def done(task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            task.get_loop().call_exception_handler(
+                {"message": f"{name} ended by a bug", "exception": error, "task": task}
+            )
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(done)
+    return task
