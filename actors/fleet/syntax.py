@@ -34,33 +34,33 @@ def place_of_index(text: str, index: int) -> Place:
 
 
 def _compose(text: str, document: Document) -> Any:
+    """Compose fast; then with PyYAML's own scanner: its messages are better, and the same on every machine."""
     try:
-        _check_depth(text, document)
-        document.mistakes.raise_any()
-        return yaml.compose(text, Loader)
+        return _composed(text, document, Loader)
+    except yaml.YAMLError:
+        pass
+    try:
+        return _composed(text, document, yaml.SafeLoader)
     except yaml.YAMLError as error:
-        _note_syntax(_error_in_python(text) or error, text, document)
+        _note_syntax(error, text, document)
         return None
 
 
-def _check_depth(text: str, document: Document) -> None:
+def _composed(text: str, document: Document, loader: Any) -> Any:
+    _check_depth(text, document, loader)
+    document.mistakes.raise_any()
+    return yaml.compose(text, loader)
+
+
+def _check_depth(text: str, document: Document, loader: Any) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader):
+    for event in yaml.parse(text, loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH_MAX:
             advice = "a fleet file needs 6: look for a bracket that is not closed"
             place = place_of_mark(event.start_mark)
             document.mistakes.add(place, (), f"at most {DEPTH_MAX} levels", "deeper nesting", advice)
             return
-
-
-def _error_in_python(text: str) -> yaml.YAMLError | None:
-    """Parse again with PyYAML's own scanner: its messages and places are better, and the same on every machine."""
-    try:
-        yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        return error
-    return None
 
 
 def _note_syntax(error: yaml.YAMLError, text: str, document: Document) -> None:

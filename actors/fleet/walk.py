@@ -49,7 +49,8 @@ class Walk:
     def _may_enter(self, node: yaml.Node, path: Path) -> bool:
         self._made += 1
         if any(node is outer for outer in self._open):
-            self._wrong(node, path, "a value", "an alias of what it stands in", "write the value out")
+            self._document.values[path] = self._document.keys.get(path, self._document.values[path])
+            self._document.wrong(path, "a value", "an alias of what it stands in", "write the value out")
             return False
         if self._made > VALUES_MAX or len(self._open) > DEPTH_MAX:
             expected = f"at most {VALUES_MAX} values, {DEPTH_MAX} levels deep"
