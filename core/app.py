@@ -20,6 +20,13 @@ class App:
         self.behaviours = {behaviour.name: behaviour for behaviour in behaviours}
         if len(self.behaviours) != len(behaviours):
             raise ValidationFailed(f"expected every behaviour of app {name!r} to have a name of its own")
+        for behaviour in behaviours:
+            for cls in (*behaviour.messages, *behaviour.events):
+                self._declare(cls)
+            for message in behaviour.messages:
+                answer = message.answer_type()
+                if answer is not None:
+                    self._declare(answer)
 
     def register(self, contract: Contract) -> None:
         """Add this app's records to a contract."""
@@ -31,6 +38,16 @@ class App:
                     self.register_type(contract, answer)
             for event in behaviour.events:
                 contract.register(event, self.type_name(event), upcasters=behaviour.upcasters)
+
+    def _declare(self, cls: type[Record]) -> None:
+        """Write the app's type name on the class, so that a client needs no registry to send one."""
+        name = self.type_name(cls)
+        declared = cls.__dict__.get("declared_type")
+        if declared not in (None, name):
+            raise ValidationFailed(
+                f"expected {cls.__name__} to belong to one app, got {declared!r} and {name!r}; set explicit_type on it"
+            )
+        cls.declared_type = name
 
     def register_type(self, contract: Contract, cls: type[Record]) -> None:
         """Add one record under this app's name."""

@@ -14,6 +14,7 @@ HmsError
 │   ├── WriterFenced           another owner has the shard
 │   └── AskTimedOut            message_timeout: outcome unknown; retry with the same id
 ├── Refused                the domain: a behaviour said no, with a code and a reason
+├── HistoryBroken          the operator: the log is not what was written (a restore from a bad copy, tampering)
 └── ImpossibleEvent        a bug: an event that the state cannot have had (internal_error)
 
 Whether trying again can help is a property of the class. A message says what was expected, what came, and what to do.
@@ -104,6 +105,10 @@ class Refused(HmsError):
         super().__init__(f"{code}: {reason}")
         self.refusal_code = code
         self.reason = reason
+
+
+class HistoryBroken(HmsError):
+    """The chain of commit records does not hold: records are missing, reordered or changed. Nothing goes on by itself."""
 
 
 class ImpossibleEvent(HmsError):

@@ -19,6 +19,8 @@ class Record(BaseModel):
 
     explicit_type: ClassVar[str | None] = None
     """The type's name on the wire; None means `<app>.<Class>`. Set it in the class body to rename a class safely."""
+    declared_type: ClassVar[str | None] = None
+    """The name that the class got from its `App`."""
 
 
 class State(Record):

@@ -1,0 +1,127 @@
+"""One actor in memory: its state, what of its timers and effects is pending, and the fold that leads there."""
+
+from typing import Any
+
+from ...schemas import Contract, Event, Record, State, derived_id
+from .installed import Installed
+from .records import (
+    ActorQuarantined,
+    Checkpoint,
+    EffectFinished,
+    EffectRetried,
+    PendingEffect,
+    PendingTimer,
+    TimerCancelled,
+    TimerFired,
+    TimerSet,
+)
+from .wire import framed
+
+RUNTIME_EVENTS = (TimerSet, TimerCancelled, TimerFired, EffectRetried, EffectFinished, ActorQuarantined)
+
+
+class Cell:
+    """The live form of an actor; `sequence` is the last commit folded in, `count` the number of its events."""
+
+    __slots__ = ("address", "count", "effects", "generation", "installed", "quarantine", "sequence", "state", "timers")
+
+    def __init__(self, address: str, installed: Installed) -> None:
+        self.address = address
+        self.installed = installed
+        self.state: State = installed.behaviour.initial()
+        self.count = 0
+        self.sequence = -1
+        self.generation = 0
+        self.timers: dict[str, PendingTimer] = {}
+        self.effects: dict[str, PendingEffect] = {}
+        self.quarantine = ""
+
+    def fold(self, event: Event, state: State | None = None) -> None:
+        """Take one event in; `state` is what `evolve` made of it, if somebody knows already. Raises what `evolve` raises."""
+        if isinstance(event, RUNTIME_EVENTS):
+            self._fold_runtime(event)
+        else:
+            self.state = self.installed.behaviour.evolve(self.state, event) if state is None else state
+        self.count += 1
+
+    def _fold_runtime(self, event: Record) -> None:
+        match event:
+            case TimerSet():
+                self.generation = event.generation
+                self.timers[event.name] = PendingTimer(
+                    name=event.name,
+                    generation=event.generation,
+                    due_us=event.due_us,
+                    message=event.message,
+                    correlation_id=event.correlation_id,
+                )
+            case TimerCancelled() | TimerFired():
+                self.timers.pop(event.name, None)
+            case EffectRetried():
+                pending = self.effects[event.effect]
+                self.effects[event.effect] = pending.model_copy(
+                    update={"attempt": event.attempt + 1, "due_us": event.due_us}
+                )
+            case EffectFinished():
+                self.effects.pop(event.effect, None)
+            case ActorQuarantined():
+                if event.fingerprint == self.installed.behaviour.fingerprint:
+                    self.quarantine = event.reason
+            case _:
+                raise AssertionError(event)
+
+    def begin_effects(self, event: Event, event_id: str, value: bytes) -> list[PendingEffect]:
+        """Note the effects that an event just folded asks for, and return them."""
+        begun = [
+            PendingEffect(
+                id=derived_id(self.address, event_id, "effect", str(reaction)),
+                reaction=reaction,
+                token=self.count,
+                attempt=1,
+                due_us=0,
+                event=value,
+            )
+            for reaction in self.installed.reactions.get(type(event), ())
+        ]
+        for pending in begun:
+            self.effects[pending.id] = pending
+        return begun
+
+    def checkpoint(self, contract: Contract, sequence: int) -> Checkpoint:
+        """Return the actor as a checkpoint record at the end of commit `sequence`."""
+        behaviour = self.installed.behaviour
+        return Checkpoint(
+            behaviour=behaviour.name,
+            version=behaviour.version,
+            fingerprint=behaviour.fingerprint,
+            sequence=sequence,
+            count=self.count,
+            generation=self.generation,
+            state=framed(contract, self.state),
+            timers=tuple(self.timers.values()),
+            effects=tuple(self.effects.values()),
+            quarantine=self.quarantine,
+        )
+
+
+def fits(checkpoint: Checkpoint, installed: Installed) -> bool:
+    """Tell whether a stored state was made by the code that runs now; otherwise it is folded again."""
+    behaviour = installed.behaviour
+    return checkpoint.version == behaviour.version and checkpoint.fingerprint == behaviour.fingerprint
+
+
+def restored(address: str, installed: Installed, checkpoint: Checkpoint, contract: Contract) -> Cell:
+    """Return the live form of a checkpoint that `fits`."""
+    cell = Cell(address, installed)
+    cell.state = _state(contract, checkpoint.state)
+    cell.count = checkpoint.count
+    cell.sequence = checkpoint.sequence
+    cell.generation = checkpoint.generation
+    cell.timers = {timer.name: timer for timer in checkpoint.timers}
+    cell.effects = {effect.id: effect for effect in checkpoint.effects}
+    cell.quarantine = checkpoint.quarantine
+    return cell
+
+
+def _state(contract: Contract, framed_state: bytes) -> Any:
+    return contract.decode_body(framed_state)

@@ -1,0 +1,106 @@
+"""Which messages from outside have been handled, and what they were answered: exactly once from outside.
+
+(source, id) is remembered for a horizon (24 h by append time) in a bounded table. Entries are sealed into segments,
+each written once as a checkpoint record, so remembering costs one small record a commit and a segment now and then.
+Forgetting is safe for UUIDv7 ids: the newest creation time forgotten is kept, and an id as old as that is refused. A
+caller's own id has no age; after the horizon it counts as new.
+"""
+
+from typing import NamedTuple
+
+from ...schemas import uuid7_time_us
+from .records import Answer, Answers
+from .shard_options import ShardOptions
+
+
+class Remembered(NamedTuple):
+    """The verdict and the answer (frame and body; empty: none) that an outside input got."""
+
+    at_us: int
+    verdict: str
+    answer: bytes
+
+
+class AnswerTable:
+    """The remembered answers of one shard."""
+
+    def __init__(self, options: ShardOptions) -> None:
+        self._options = options
+        self._entries: dict[tuple[str, str], Remembered] = {}
+        self._open: list[Answer] = []
+        self._segments: dict[int, int] = {}
+        self._next_segment = 0
+        self.refused_before_us = 0
+        self.sealed_sequence = -1
+        """The last commit whose answers are all in sealed segments."""
+        self.open_since: tuple[int, int] | None = None
+        """(sequence, first offset) of the first commit whose answers are not sealed yet."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, source: str, id: str) -> Remembered | None:  # noqa: A002
+        """Return what this input got, or None if it is new."""
+        return self._entries.get((source, id))
+
+    def too_old(self, id: str, appended_us: int) -> bool:  # noqa: A002
+        """Tell whether an id's creation lies before the horizon, so that it may have been handled and forgotten."""
+        created = uuid7_time_us(id)
+        if created is None:
+            return False
+        return created <= self.refused_before_us or created < appended_us - self._options.answers_horizon_ms * 1_000
+
+    def remember(self, answer: Answer, sequence: int, first_offset: int) -> None:
+        """Add what an input of commit `sequence`, whose first event is at `first_offset`, got."""
+        self._entries[answer.source, answer.id] = Remembered(answer.at_us, answer.verdict, answer.answer)
+        self._open.append(answer)
+        if self.open_since is None:
+            self.open_since = (sequence, first_offset)
+
+    def forget(self, now_us: int) -> list[int]:
+        """Drop what is beyond the horizon or the bound; return the segments that hold nothing live any more."""
+        before = now_us - self._options.answers_horizon_ms * 1_000
+        while self._entries:
+            key, oldest = next(iter(self._entries.items()))
+            if oldest.at_us >= before and len(self._entries) <= self._options.answers_max:
+                break
+            del self._entries[key]
+            self.refused_before_us = max(self.refused_before_us, uuid7_time_us(key[1]) or 0)
+        return self._dead_segments()
+
+    def _dead_segments(self) -> list[int]:
+        sealed_live = len(self._entries) - len(self._open)
+        kept = 0
+        dead: list[int] = []
+        for number, size in reversed(self._segments.items()):
+            if kept >= sealed_live:
+                dead.append(number)
+            kept += size
+        for number in dead:
+            del self._segments[number]
+        return dead
+
+    def seal(self, sequence: int) -> tuple[int, Answers] | None:
+        """Close the open segment if it is full: its number and record. Its answers must be committed up to `sequence`."""
+        if len(self._open) < self._options.answers_segment:
+            return None
+        number = self._next_segment
+        record = Answers(answers=tuple(self._open))
+        self._next_segment += 1
+        self._segments[number] = len(self._open)
+        self._open = []
+        self.sealed_sequence = sequence
+        self.open_since = None
+        return number, record
+
+    @property
+    def segments(self) -> tuple[int, ...]:
+        """The numbers of the sealed segments that are needed."""
+        return tuple(self._segments)
+
+    def restore_segment(self, number: int, segment: Answers) -> None:
+        """Take a sealed segment back; call in the order of numbers."""
+        for answer in segment.answers:
+            self._entries[answer.source, answer.id] = Remembered(answer.at_us, answer.verdict, answer.answer)
+        self._segments[number] = len(segment.answers)
+        self._next_segment = number + 1

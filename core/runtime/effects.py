@@ -1,0 +1,126 @@
+"""What the actors of a shard do in the world: after commit, at least once, one at a time and in order for each actor.
+
+A handler's result, or its failure, comes back through the actor's inbox as a message of source `effect/ADDRESS`, caused
+by the effect's id; the actor's log so decides what counts, and a result that comes twice counts once.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import structlog
+
+from ...schemas import Envelope, Record, derived_id
+from ..behaviour import Effect
+from ..clock import Clock
+from ..errors import HmsError, OutsideError
+from ..log.port import Log
+from .cause import EFFECT_SOURCE
+from .installed import Behaviours
+from .records import EffectAttemptFailed, EffectSucceeded, PendingEffect
+from .shard_options import ShardOptions
+from .wire import PROTOCOL_VERSION, message_draft
+
+logger = structlog.get_logger("hms.effects")
+RETRY_APPEND_S = 0.2
+
+
+class EffectRunner:
+    """Runs pending effects in queues, one queue an actor."""
+
+    def __init__(self, log: Log, behaviours: Behaviours, clock: Clock, options: ShardOptions) -> None:
+        self._log = log
+        self._behaviours = behaviours
+        self._clock = clock
+        self._options = options
+        self._slots = asyncio.Semaphore(options.effects_max)
+        self._queues: dict[str, deque[PendingEffect]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def running_count(self) -> int:
+        """How many actors have an effect queued or under way."""
+        return len(self._queues)
+
+    def start(self, actor: str, pending: PendingEffect) -> None:
+        """Queue an attempt behind the actor's other effects."""
+        queue = self._queues.get(actor)
+        if queue is not None:
+            queue.append(pending)
+            return
+        self._queues[actor] = deque([pending])
+        task = asyncio.create_task(self._drain(actor), name=f"effects of {actor}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Stop; what was under way is begun again by whoever restores the shard."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _drain(self, actor: str) -> None:
+        queue = self._queues[actor]
+        try:
+            while queue:
+                pending = queue.popleft()
+                await self._wait_until(pending.due_us)
+                async with self._slots:
+                    outcome = await self._attempt(actor, pending)
+                await self._report(actor, pending, outcome)
+        finally:
+            self._queues.pop(actor, None)
+
+    async def _wait_until(self, due_us: int) -> None:
+        if due_us:
+            await asyncio.sleep(max(0, due_us - self._clock.wall_us()) / 1_000_000)
+
+    async def _attempt(self, actor: str, pending: PendingEffect) -> Record:
+        installed = self._behaviours.of(actor)
+        if installed is None or pending.reaction >= len(installed.behaviour.effects):
+            return _failed(pending, "the behaviour no longer has this reaction", retryable=False)
+        reaction = installed.behaviour.effects[pending.reaction]
+        try:
+            _, event = self._behaviours.contract.decode(pending.event)
+            result = await reaction.run(event, Effect(pending.token, pending.attempt, actor, pending.id))
+        except Exception as error:  # noqa: BLE001 - a handler may raise anything: it is the outcome of the attempt
+            logger.warning(
+                "effect_attempt_failed", actor=actor, effect=pending.id, attempt=pending.attempt, error=repr(error)
+            )
+            return _failed(pending, f"{type(error).__name__}: {error}"[:2_000], retryable=_retryable(error))
+        return EffectSucceeded() if result is None else result
+
+    async def _report(self, actor: str, pending: PendingEffect, outcome: Record) -> None:
+        record_type: Any = self._behaviours.contract.of(type(outcome))
+        envelope = Envelope(
+            derived_id(actor, pending.id, "effect", str(pending.attempt)),
+            EFFECT_SOURCE + actor,
+            actor,
+            record_type.name,
+            self._clock.wall_us(),
+            self._behaviours.contract.decode(pending.event)[0].correlation_id,
+            pending.id,
+            None,
+            "high",
+            None,
+            PROTOCOL_VERSION,
+        )
+        body = record_type.encode_body(outcome)
+        draft = message_draft(record_type, body, envelope, self._log.partitions, self._options.value_bytes_max)
+        while True:
+            try:
+                await self._log.append([draft])
+            except OutsideError as error:
+                logger.warning("effect_result_not_written", actor=actor, effect=pending.id, error=str(error))
+                await asyncio.sleep(RETRY_APPEND_S)
+            else:
+                return
+
+
+def _failed(pending: PendingEffect, error: str, *, retryable: bool) -> EffectAttemptFailed:
+    return EffectAttemptFailed(attempt=pending.attempt, error=error, retryable=retryable)
+
+
+def _retryable(error: Exception) -> bool:
+    return error.retryable if isinstance(error, HmsError) else isinstance(error, OSError | TimeoutError)

@@ -1,0 +1,137 @@
+"""What a shard writes and deletes so that its next restore is short: checkpoints, answer segments, compaction, the outbox.
+
+Dirty actors ride in ordinary commits, oldest first, as many as it takes to keep the tail bounded; an idle shard writes
+them all.
+"""
+
+from typing import NamedTuple
+
+from ..clock import Clock
+from ..log.port import CHECKPOINTS, OUTBOX, Draft, Log
+from .records import Answers, ShardCheckpoint
+from .restore import ShardMemory
+from .shard_options import ShardOptions
+from .turn import Turn
+from .wire import Pen
+
+CLEAN_EVERY_US = 600 * 1_000_000
+
+
+class Upkeep(NamedTuple):
+    """What goes along with one commit."""
+
+    drafts: list[Draft]
+    checkpointed: list[str]
+
+
+class Housekeeping:
+    """Keeps one shard's tail short and its compacted topics small."""
+
+    def __init__(self, shard: int, log: Log, memory: ShardMemory, options: ShardOptions, clock: Clock) -> None:
+        self._shard = shard
+        self._log = log
+        self._memory = memory
+        self._options = options
+        self._clock = clock
+        self._cleaned_us = clock.monotonic_us()
+        self._idle = False
+        self._written = 0
+
+    def is_due(self) -> bool:
+        """Tell whether an idle shard has something to write, and let the next commit write it."""
+        self._idle = bool(self._memory.actors.dirty)
+        return self._idle
+
+    def prepare(self, pen: Pen, sequence: int, turn: Turn) -> Upkeep:
+        """Return the checkpoints and segments that ride in the commit `sequence`."""
+        memory = self._memory
+        drafts: list[Draft] = []
+        sealed = memory.answers.seal(memory.head.sequence)
+        if sealed is not None:
+            drafts.append(self._segment_draft(pen, *sealed, sequence))
+        dead = memory.answers.forget(turn.now_us)
+        drafts.extend(self._tombstone(number) for number in dead)
+        checkpointed = self._due(turn)
+        for address in checkpointed:
+            cell = memory.actors.get(address)
+            if cell is not None:
+                record = cell.checkpoint(memory.behaviours.contract, sequence)
+                drafts.append(pen.own(address, CHECKPOINTS, record, id_parts=("checkpoint", str(sequence))))
+        if drafts:
+            drafts.append(self._shard_checkpoint(pen, sequence, set(checkpointed)))
+        self._written += len(drafts)
+        self._idle = False
+        return Upkeep(drafts, checkpointed)
+
+    def done(self, upkeep: Upkeep, turn: Turn, first: int) -> None:
+        """Take the commit in: what is clean now, what has become dirty."""
+        dirty = self._memory.actors.dirty
+        for address in upkeep.checkpointed:
+            dirty.pop(address, None)
+        clean = set(upkeep.checkpointed)
+        for address in turn.touched:
+            if address not in clean:
+                self._memory.actors.mark_dirty(address, first)
+        self._memory.actors.passivate()
+
+    async def clean(self) -> None:
+        """Every ten minutes: compact the checkpoints, delete old commands to participants outside."""
+        now_us = self._clock.monotonic_us()
+        if now_us - self._cleaned_us < CLEAN_EVERY_US:
+            return
+        self._cleaned_us = now_us
+        if self._written:
+            self._written = 0
+            end = (await self._log.watermarks(CHECKPOINTS, self._shard)).stable
+            await self._log.compact(CHECKPOINTS, self._shard, end)
+        kept_from_us = self._clock.wall_us() - self._options.outbox_kept_ms * 1_000
+        before = await first_offset_since(self._log, OUTBOX, self._shard, kept_from_us)
+        await self._log.trim(OUTBOX, self._shard, before)
+
+    def _due(self, turn: Turn) -> list[str]:
+        memory = self._memory
+        dirty = memory.actors.dirty
+        if self._idle:
+            return list(dirty)[: self._options.checkpoints_per_commit * 10]
+        if not dirty or memory.events_end - next(iter(dirty.values())) < self._options.tail_events_max:
+            return []
+        count = max(self._options.checkpoints_per_commit, len(turn.touched))
+        return [address for address, _ in zip(dirty, range(count), strict=False)]
+
+    def _segment_draft(self, pen: Pen, number: int, segment: Answers, sequence: int) -> Draft:
+        key = f"shard/{self._shard}/answers/{number}"
+        return pen.own(key, CHECKPOINTS, segment, id_parts=("answers", str(sequence)))
+
+    def _tombstone(self, number: int) -> Draft:
+        return Draft(CHECKPOINTS, self._shard, f"shard/{self._shard}/answers/{number}".encode(), None)
+
+    def _shard_checkpoint(self, pen: Pen, sequence: int, checkpointed: set[str]) -> Draft:
+        memory = self._memory
+        marks = [memory.events_end]
+        marks.extend(
+            next(([offset] for address, offset in memory.actors.dirty.items() if address not in checkpointed), [])
+        )
+        if memory.answers.open_since is not None:
+            marks.append(memory.answers.open_since[1])
+        record = ShardCheckpoint(
+            sequence=sequence,
+            low_water=min(marks),
+            answers_sequence=memory.answers.sealed_sequence,
+            refused_before_us=memory.answers.refused_before_us,
+            segments=memory.answers.segments,
+        )
+        return pen.own(f"shard/{self._shard}", CHECKPOINTS, record, id_parts=("shard", str(sequence)))
+
+
+async def first_offset_since(log: Log, topic: str, partition: int, since_us: int) -> int:
+    """Return the offset of the first record appended at or after an instant, by bisection."""
+    marks = await log.watermarks(topic, partition)
+    low, high = marks.start, marks.stable
+    while low < high:
+        middle = (low + high) // 2
+        read = await log.read(topic, partition, middle, records_max=1)
+        if read.records and read.records[0].at_us < since_us:
+            low = read.records[0].offset + 1
+        else:
+            high = middle
+    return low

@@ -1,0 +1,70 @@
+"""The four inbox lanes of a shard: read ahead, taken from by priority, never letting the low one starve."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from ...schemas import UnknownSchema
+from ..log.port import LANES, Log, Stored
+from .inbound import Inbound, decode, unreadable
+from .schema_store import SchemaStore
+
+SHARE = (64, 16, 8, 4)
+"""How many messages of each lane go into one round of a slice, critical first."""
+
+
+class Lanes:
+    """What a shard has read and not consumed yet, and how far it has consumed."""
+
+    def __init__(
+        self, log: Log, shard: int, positions: tuple[int, ...], schemas: SchemaStore, read_records: int
+    ) -> None:
+        self._log = log
+        self._shard = shard
+        self._schemas = schemas
+        self._read_records = read_records
+        self._read_to = list(positions)
+        self._buffers: tuple[deque[Inbound], ...] = tuple(deque() for _ in LANES)
+
+    async def fill(self) -> None:
+        """Read and decode more of every lane whose buffer is low; does not wait for new messages."""
+        for lane, topic in enumerate(LANES):
+            if len(self._buffers[lane]) * 2 >= self._read_records:
+                continue
+            read = await self._log.read(topic, self._shard, self._read_to[lane], records_max=self._read_records)
+            for stored in read.records:
+                self._buffers[lane].append(await self._decode(lane, stored))
+            self._read_to[lane] = read.position
+
+    async def _decode(self, lane: int, stored: Stored) -> Inbound:
+        try:
+            return decode(self._schemas.contract, lane, stored)
+        except UnknownSchema:
+            await self._schemas.refresh()
+        try:
+            return decode(self._schemas.contract, lane, stored)
+        except UnknownSchema as error:
+            return unreadable(lane, stored, error)
+
+    def take(self) -> Iterator[Inbound]:
+        """Yield what is buffered, each message consumed as it is yielded: by rounds, critical lanes first."""
+        while any(self._buffers):
+            for lane, share in enumerate(SHARE):
+                buffer = self._buffers[lane]
+                for _ in range(min(share, len(buffer))):
+                    yield buffer.popleft()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is buffered."""
+        return not any(self._buffers)
+
+    def positions(self) -> tuple[int, ...]:
+        """Return each lane's next offset to consume."""
+        return tuple(
+            buffer[0].stored.offset if buffer else read_to
+            for buffer, read_to in zip(self._buffers, self._read_to, strict=True)
+        )
+
+    def waiting_for(self) -> dict[tuple[str, int], int]:
+        """Return where each lane's next message will come, for `Log.wait`."""
+        return {(topic, self._shard): self._read_to[lane] for lane, topic in enumerate(LANES)}

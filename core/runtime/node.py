@@ -1,0 +1,199 @@
+"""A node: one process's share of the shards, opened, run, and given up as the membership says."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import structlog
+
+from ..app import App
+from ..clock import Clock, SystemClock
+from ..errors import HistoryBroken, OutsideError, ValidationFailed, WriterFenced
+from ..log.port import Assignment, Log, Membership
+from .history import History, LogHistory
+from .installed import Behaviours
+from .pace import Pace
+from .schema_store import SchemaStore
+from .shard import Shard, ShardStatistics, Surroundings
+from .shard_options import ShardOptions
+
+logger = structlog.get_logger("hms.node")
+APPS_SETTING = "apps"
+BACKOFF_FIRST_S = 0.05
+BACKOFF_MAX_S = 2.0
+
+
+class NodeStatistics(NamedTuple):
+    """What a node has and does."""
+
+    node: str
+    shards: tuple[ShardStatistics, ...]
+    broken: tuple[str, ...]
+    """Shards whose history does not hold; they are not opened again without a new start."""
+
+
+class Node:
+    """Runs apps on a log. Use it as `async with Node(...) as node`, or `start` and `stop` it."""
+
+    def __init__(
+        self,
+        log: Log,
+        apps: Sequence[App],
+        *,
+        name: str,
+        clock: Clock | None = None,
+        options: ShardOptions | None = None,
+        history: History | None = None,
+        code_version: str = "",
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.behaviours = Behaviours(apps)
+        self._clock = clock or SystemClock()
+        self._around = Surroundings(
+            log,
+            self.behaviours,
+            SchemaStore(log, self.behaviours.contract),
+            self._clock,
+            options or ShardOptions(),
+            history or LogHistory(log),
+            Pace(),
+            name,
+            code_version or _code_version(self.behaviours),
+        )
+        self._membership: Membership
+        self._generation = 0
+        self._owned: dict[int, asyncio.Task[None]] = {}
+        self._shards: dict[int, Shard] = {}
+        self._broken: dict[int, str] = {}
+        self._stopping = asyncio.Event()
+        self._follower: asyncio.Task[None] | None = None
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Publish the schemas, become a member, and begin to own shards. Raises `ValidationFailed` if an app is missing."""
+        await self._check_apps()
+        await self._around.schemas.publish()
+        self._membership = await self.log.join(self.name)
+        self._follower = asyncio.create_task(self._follow(), name=f"node {self.name}")
+
+    async def stop(self) -> None:
+        """Drain: let every shard finish its commit, then leave, so that others take over at once."""
+        self._stopping.set()
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+        await asyncio.gather(*(self._give_up(shard) for shard in list(self._owned)))
+        if hasattr(self, "_membership"):
+            try:
+                await self._membership.leave()
+            except OutsideError as error:
+                logger.warning("leave_failed", node=self.name, error=str(error))
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    def statistics(self) -> NodeStatistics:
+        """Return what runs now."""
+        shards = tuple(shard.statistics() for _, shard in sorted(self._shards.items()))
+        return NodeStatistics(self.name, shards, tuple(self._broken.values()))
+
+    async def wait_owning(self, shards: int) -> None:
+        """Wait until this node has so many shards open."""
+        while len(self._shards) < shards:
+            await asyncio.sleep(0.005)
+
+    # --- apps ---------------------------------------------------------------------------------------------------
+
+    async def _check_apps(self) -> None:
+        """Record this node's apps in the log; refuse to start without one that the log holds: its messages would be lost."""
+        mine = {app.name for app in self.behaviours.apps}
+        while True:
+            recorded = await self.log.get_setting(APPS_SETTING)
+            known = set(json.loads(recorded)) if recorded else set()
+            if missing := sorted(known - mine):
+                raise ValidationFailed(
+                    f"expected this node to run every app that the log {self.log.url} holds; missing: {', '.join(missing)}. "
+                    f"Start it with --app for each of them"
+                )
+            if known == mine or await self.log.put_setting(APPS_SETTING, json.dumps(sorted(mine)), expected=recorded):
+                return
+
+    # --- shards -------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        assignment = await self._assignment()
+        while True:
+            self._generation = assignment.generation
+            taken_away = [shard for shard in self._owned if shard not in assignment.shards]
+            await asyncio.gather(*(self._give_up(shard) for shard in taken_away))
+            for shard in sorted(assignment.shards - self._owned.keys() - self._broken.keys()):
+                self._owned[shard] = asyncio.create_task(self._own(shard), name=f"shard {shard}")
+            try:
+                assignment = await self._membership.wait_changed(assignment.generation, 1_000)
+            except OutsideError as error:
+                logger.warning("membership_unreachable", node=self.name, error=str(error))
+                await asyncio.sleep(BACKOFF_FIRST_S)
+
+    async def _assignment(self) -> Assignment:
+        while True:
+            try:
+                return await self._membership.assignment()
+            except OutsideError as error:
+                logger.warning("membership_unreachable", node=self.name, error=str(error))
+                await asyncio.sleep(BACKOFF_FIRST_S)
+
+    async def _give_up(self, number: int) -> None:
+        task = self._owned.pop(number)
+        shard = self._shards.get(number)
+        if shard is not None:
+            shard.stop()
+            await asyncio.wait([task], timeout=15)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        try:
+            await self._membership.release(number)
+        except OutsideError as error:
+            logger.warning("release_failed", node=self.name, shard=number, error=str(error))
+
+    async def _own(self, number: int) -> None:
+        """Keep a shard open for as long as it is ours; open it anew, with backoff, after whatever went wrong."""
+        delay_s = BACKOFF_FIRST_S
+        while True:
+            shard = Shard(number, self._around)
+            try:
+                if await self._membership.confirm(number, self._generation):
+                    await shard.open()
+                    if await self._membership.confirm(number, self._generation):
+                        self._shards[number] = shard
+                        delay_s = BACKOFF_FIRST_S
+                        await shard.run()
+                        return
+            except WriterFenced as error:
+                logger.warning("shard_fenced", node=self.name, shard=number, error=str(error), written="nothing")
+            except OutsideError as error:
+                logger.warning("shard_interrupted", node=self.name, shard=number, error=str(error))
+            except HistoryBroken as error:
+                logger.critical("shard_broken", node=self.name, shard=number, error=str(error))
+                self._broken[number] = str(error)
+                return
+            finally:
+                self._shards.pop(number, None)
+                await shard.close()
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, BACKOFF_MAX_S)
+
+
+def _code_version(behaviours: Behaviours) -> str:
+    """Name the code that decides: each behaviour's version and fingerprint."""
+    parts = sorted(f"{one.behaviour.name}:{one.behaviour.version}:{one.behaviour.fingerprint}" for one in behaviours)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

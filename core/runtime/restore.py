@@ -1,0 +1,238 @@
+"""A shard's memory from the log: checkpoints, then the tail from the low-water mark, each commit checked against the chain.
+
+The same fold serves the owner of a shard and those who only look (`hms component list` without a node). It writes
+nothing.
+"""
+
+from typing import Any
+
+import structlog
+
+from ...schemas import Contract, Event
+from ..log.port import CHECKPOINTS, EVENTS, Log, Stored
+from .actor_table import ActorTable
+from .cell import Cell
+from .commit_record import SHARD_KEY, START, Head, commit_fields, following
+from .dedup import AnswerTable
+from .history import History
+from .installed import Behaviours
+from .records import Answer, Answers, Checkpoint, PendingEffect, ShardCheckpoint, TimerSet
+from .shard_options import ShardOptions
+from .timers import TimerHeap
+
+logger = structlog.get_logger("hms.restore")
+READ_RECORDS = 4_000
+
+
+class ShardMemory:
+    """Everything a shard knows, as of the end of commit `head.sequence`."""
+
+    def __init__(self, shard: int, behaviours: Behaviours, options: ShardOptions) -> None:
+        self.shard = shard
+        self.behaviours = behaviours
+        self.actors = ActorTable(behaviours, options.live_actors_max)
+        self.answers = AnswerTable(options)
+        self.timers = TimerHeap()
+        self.head: Head = START
+        self.events_end = 0
+        """Next offset of `hms.events` after the last commit record."""
+        self.epoch = 0
+        self.opened_in_vain = 0
+        """How many owners in a row opened the shard and committed nothing else."""
+        self.attempting: tuple[int, ...] = ()
+        self._with_effects: dict[str, None] = {}
+
+    def pending_effects(self) -> list[tuple[str, PendingEffect]]:
+        """Return the effects that were begun and not finished."""
+        cells = [self.actors.get(address) for address in self._with_effects]
+        return [(cell.address, effect) for cell in cells if cell is not None for effect in cell.effects.values()]
+
+    def note(self, cell: Cell) -> None:
+        """Remember the timers and effects that a cell brings along."""
+        for timer in cell.timers.values():
+            self.timers.add(timer.due_us, cell.address, timer.name, timer.generation)
+        if cell.effects:
+            self._with_effects[cell.address] = None
+
+    def fold(self, cell: Cell, value: bytes) -> None:
+        """Fold one event's wire value into its actor; an `evolve` that raises quarantines this actor only."""
+        contract = self.behaviours.contract
+        try:
+            event = event_of(contract, value)
+            cell.fold(event)
+        except Exception as error:  # noqa: BLE001 - a behaviour may raise anything: it concerns one actor
+            logger.error("actor_quarantined", actor=cell.address, error=repr(error))  # noqa: TRY400 - the repr is enough
+            cell.quarantine = f"evolve failed while restoring: {error!r}"
+            cell.count += 1
+            return
+        if type(event) in cell.installed.reactions:
+            cell.begin_effects(event, contract.decode(value)[0].id, value)
+            self._with_effects[cell.address] = None
+        elif type(event) is TimerSet:
+            self.timers.add(event.due_us, cell.address, event.name, event.generation)
+
+
+def event_of(contract: Contract, value: bytes) -> Event:
+    """Decode an event's body alone."""
+    record_type = contract.by_id(int.from_bytes(value[1:5], "big"))
+    event: Any = record_type.decode_body(value, 5) if record_type is not None else contract.decode_body(value)
+    if not isinstance(event, Event):
+        raise TypeError(f"expected an event, got {type(event).__name__}")
+    return event
+
+
+async def restore(log: Log, shard: int, behaviours: Behaviours, options: ShardOptions, history: History) -> ShardMemory:
+    """Return the shard's memory as of the last committed record. Raises `HistoryBroken`, `LogUnreachable`."""
+    memory = ShardMemory(shard, behaviours, options)
+    checkpoints = await _newest_checkpoints(log, shard)
+    own = f"shard/{shard}".encode()
+    shard_checkpoint = _decoded(behaviours.contract, ShardCheckpoint, checkpoints.pop(own, None))
+    low_water = shard_checkpoint.low_water if shard_checkpoint is not None else 0
+    if shard_checkpoint is not None:
+        _restore_answers(memory, shard_checkpoint, checkpoints, own)
+    stale = _restore_actors(memory, checkpoints)
+    if stale:
+        await _fold_again(memory, history, stale, low_water)
+    await _fold_tail(log, memory, low_water)
+    memory.actors.passivate()
+    return memory
+
+
+async def _newest_checkpoints(log: Log, shard: int) -> dict[bytes, bytes]:
+    position = (await log.watermarks(CHECKPOINTS, shard)).start
+    newest: dict[bytes, bytes] = {}
+    while True:
+        read = await log.read(CHECKPOINTS, shard, position, records_max=READ_RECORDS)
+        for stored in read.records:
+            if stored.value is None:
+                newest.pop(stored.key, None)
+            else:
+                newest[stored.key] = stored.value
+        if read.position == position:
+            return newest
+        position = read.position
+
+
+def _decoded(contract: Contract, cls: type[Any], value: bytes | None) -> Any:
+    if value is None:
+        return None
+    record_type = contract.of(cls)
+    return record_type.decode_body(value, 5) if value[:5] == record_type.frame else contract.decode_body(value)
+
+
+def _restore_answers(
+    memory: ShardMemory, checkpoint: ShardCheckpoint, checkpoints: dict[bytes, bytes], own: bytes
+) -> None:
+    memory.answers.refused_before_us = checkpoint.refused_before_us
+    memory.answers.sealed_sequence = checkpoint.answers_sequence
+    for number in checkpoint.segments:
+        segment = _decoded(memory.behaviours.contract, Answers, checkpoints.get(own + b"/answers/%d" % number))
+        if segment is not None:
+            memory.answers.restore_segment(number, segment)
+
+
+def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> list[str]:
+    """Take the actors' checkpoints in; return the addresses whose state other code made."""
+    stale: list[str] = []
+    contract = memory.behaviours.contract
+    frame = contract.of(Checkpoint).frame
+    for key, value in checkpoints.items():
+        if key.startswith(SHARD_KEY):
+            continue
+        address = key.decode()
+        checkpoint: Checkpoint = _decoded(contract, Checkpoint, value)
+        if memory.behaviours.of(address) is None:
+            continue
+        if not memory.actors.packed_fits(address, checkpoint):
+            stale.append(address)
+            continue
+        body = value[5:] if value[:5] == frame else contract.of(Checkpoint).encode_body(checkpoint)
+        memory.actors.put_packed(address, body)
+        if checkpoint.timers or checkpoint.effects:
+            cell = memory.actors.get(address)
+            if cell is not None:
+                memory.note(cell)
+    return stale
+
+
+async def _fold_again(memory: ShardMemory, history: History, stale: list[str], low_water: int) -> None:
+    """Fold the actors whose behaviour has changed from their first event, in one pass for all of them."""
+    wanted = {address.encode(): address for address in stale}
+    pending: list[tuple[Cell, bytes]] = []
+    async for records in history.events(memory.shard, low_water):
+        for stored in records:
+            if stored.key.startswith(SHARD_KEY):
+                _fold_commit_again(memory, pending, stored)
+            elif stored.key in wanted:
+                cell = memory.actors.get(wanted[stored.key])
+                if cell is not None:
+                    pending.append((cell, stored.value or b""))
+    for address in stale:
+        memory.actors.mark_dirty(address, low_water)
+
+
+def _fold_commit_again(memory: ShardMemory, pending: list[tuple[Cell, bytes]], stored: Stored) -> None:
+    if not pending:
+        return
+    sequence = commit_fields(memory.behaviours.contract, stored.value or b"")["sequence"]
+    for cell, value in pending:
+        memory.fold(cell, value)
+        cell.sequence = sequence
+    pending.clear()
+
+
+async def _fold_tail(log: Log, memory: ShardMemory, low_water: int) -> None:
+    position = low_water
+    transaction: list[Stored] = []
+    while True:
+        read = await log.read(EVENTS, memory.shard, position, records_max=READ_RECORDS)
+        for stored in read.records:
+            transaction.append(stored)
+            if stored.key.startswith(SHARD_KEY):
+                fold_transaction(memory, transaction)
+                transaction = []
+        if read.position == position:
+            return
+        position = read.position
+
+
+def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
+    """Fold one transaction's events (its commit record is the last) into the shard's memory."""
+    last = transaction[-1]
+    value = last.value or b""
+    fields = commit_fields(memory.behaviours.contract, value)
+    memory.head = following(memory.head, fields, value, f"hms.events/{memory.shard}@{last.offset}")
+    sequence = memory.head.sequence
+    first = transaction[0].offset
+    folded: dict[bytes, Cell] = {}
+    for stored in transaction[:-1]:
+        cell = folded.get(stored.key) or memory.actors.get(stored.key.decode())
+        if cell is not None and cell.sequence < sequence:
+            memory.fold(cell, stored.value or b"")
+            folded[stored.key] = cell
+    for cell in folded.values():
+        cell.sequence = sequence
+        memory.actors.mark_dirty(cell.address, first)
+    _take_answers(memory, fields, sequence, first)
+    if fields["epoch"] != memory.epoch:
+        memory.opened_in_vain += 1
+    elif not fields["attempting"]:
+        memory.opened_in_vain = 0
+    memory.attempting = tuple(fields["attempting"])
+    memory.epoch = fields["epoch"]
+    memory.events_end = last.offset + 1
+
+
+def _take_answers(memory: ShardMemory, fields: dict[str, Any], sequence: int, first: int) -> None:
+    if sequence <= memory.answers.sealed_sequence:
+        return
+    for given in fields["inputs"]:
+        if given["source"]:
+            answer = Answer(
+                source=given["source"],
+                id=given["id"],
+                at_us=given["at_us"],
+                verdict=given["verdict"],
+                answer=given["answer"],
+            )
+            memory.answers.remember(answer, sequence, first)

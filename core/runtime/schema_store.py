@@ -1,0 +1,42 @@
+"""The schemas in the log: read at the start and when an unknown one turns up, written before the first record that needs it."""
+
+import asyncio
+
+from ...schemas import Contract
+from ..log.port import SCHEMAS, Draft, Log
+
+
+class SchemaStore:
+    """Keeps a contract and the log's topic of schemas in step."""
+
+    def __init__(self, log: Log, contract: Contract) -> None:
+        self._log = log
+        self.contract = contract
+        self._position = 0
+        self._in_log: set[int] = set()
+        self._lock = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Learn the schemas that have come since the last time."""
+        async with self._lock:
+            await self._read()
+
+    async def _read(self) -> None:
+        while True:
+            read = await self._log.read(SCHEMAS, 0, self._position, records_max=1_000)
+            for stored in read.records:
+                if stored.value is not None:
+                    self._in_log.add(int(stored.key))
+                    self.contract.learn(int(stored.key), stored.value.decode())
+            if read.position == self._position:
+                return
+            self._position = read.position
+
+    async def publish(self) -> None:
+        """Write every registered schema that the log lacks; two at once may both write it, which does no harm."""
+        async with self._lock:
+            await self._read()
+            missing = [(id_, text) for id_, text in self.contract.schemas() if id_ not in self._in_log]
+            if missing:
+                await self._log.append([Draft(SCHEMAS, 0, str(id_).encode(), text.encode()) for id_, text in missing])
+                self._in_log.update(id_ for id_, _ in missing)

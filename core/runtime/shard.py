@@ -1,0 +1,320 @@
+"""A shard's loop: take a slice from the lanes, decide, commit, and only then act; forget everything when in doubt.
+
+One shard is one partition number across the co-partitioned topics, and the actors whose addresses fall there. Its
+memory is a fold of the log. Whatever goes wrong with a commit, the memory is dropped and folded anew by the next
+opening; nothing in it is ever ahead of the log for longer than one commit takes.
+"""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+import structlog
+
+from ..clock import Clock
+from ..errors import OutsideError
+from ..log.port import EVENTS, LANES, Log, Writer
+from .commit_record import Head, commit_draft, following
+from .effects import EffectRunner
+from .history import History
+from .housekeeping import Housekeeping
+from .inbound import Inbound
+from .installed import Behaviours
+from .lanes import Lanes
+from .pace import Pace
+from .restore import ShardMemory, restore
+from .schema_store import SchemaStore
+from .shard_clock import ShardClock
+from .shard_options import ShardOptions
+from .turn import Turn
+from .wire import Pen
+
+logger = structlog.get_logger("hms.shard")
+
+
+class ShardStatistics(NamedTuple):
+    """What a shard did since it was opened."""
+
+    shard: int
+    epoch: int
+    commit_count: int
+    input_count: int
+    actor_count: int
+    actor_live_count: int
+    timer_count: int
+    effect_count: int
+
+
+class Surroundings(NamedTuple):
+    """What all shards of a node share."""
+
+    log: Log
+    behaviours: Behaviours
+    schemas: SchemaStore
+    clock: Clock
+    options: ShardOptions
+    history: History
+    pace: Pace
+    owner: str
+    code_version: str
+
+
+class Shard:
+    """One opened shard. `open`, then `run` until it ends or raises, then `close`; a new one for every opening."""
+
+    def __init__(self, number: int, around: Surroundings) -> None:
+        self.number = number
+        self._around = around
+        self._options = around.options
+        self._stopping = False
+        self._waiting: asyncio.Future[None] | None = None
+        self._barrier: tuple[int, tuple[int, ...], int] | None = None
+        self._careful_until: tuple[int, ...] | None = None
+        self._commit_count = 0
+        self._input_count = 0
+        self._writer: Writer
+        self._memory: ShardMemory
+        self._lanes: Lanes
+        self._clock: ShardClock
+        self._effects: EffectRunner
+        self._housekeeping: Housekeeping
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Fence the previous owner; then, and only then, restore; begin the epoch with a commit record of its own."""
+        around = self._around
+        self._writer = await around.log.open_writer(self.number, around.owner)
+        try:
+            self._memory = await restore(around.log, self.number, around.behaviours, self._options, around.history)
+        except BaseException:
+            await self._writer.close()
+            raise
+        memory = self._memory
+        self._clock = ShardClock(around.clock, memory.head.now_us)
+        self._lanes = Lanes(around.log, self.number, memory.head.positions, around.schemas, self._options.read_records)
+        self._effects = EffectRunner(around.log, around.behaviours, around.clock, self._options)
+        self._housekeeping = Housekeeping(self.number, around.log, memory, self._options, around.clock)
+        await self._recover_from_poison()
+        await self._commit(self._turn(), self._lanes.positions())
+        for actor, pending in memory.pending_effects():
+            self._effects.start(actor, pending)
+
+    async def run(self) -> None:
+        """Work until `stop`. Raises `WriterFenced`, `CommitUnknown`, `LogUnreachable`: then open a new one."""
+        while not self._stopping:
+            if not await self._advance():
+                await self._idle()
+
+    def stop(self) -> None:
+        """Let `run` return after the commit that is under way."""
+        self._stopping = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def close(self) -> None:
+        """Stop effects and give the writer up. Never raises."""
+        if hasattr(self, "_effects"):
+            await self._effects.close()
+        if hasattr(self, "_writer"):
+            await self._writer.close()
+        self._around.pace.rest(self.number)
+
+    def statistics(self) -> ShardStatistics:
+        """Return what this shard did so far."""
+        actors = self._memory.actors
+        return ShardStatistics(
+            self.number,
+            self._writer.epoch,
+            self._commit_count,
+            self._input_count,
+            len(actors),
+            actors.live_count,
+            len(self._memory.timers),
+            self._effects.running_count,
+        )
+
+    # --- one turn -----------------------------------------------------------------------------------------------
+
+    async def _advance(self) -> bool:
+        """Consume one slice and commit it; return whether there was anything."""
+        await self._lanes.fill()
+        limit_us = await self._timers_may_fire_until()
+        turn = self._turn() if self._careful_until is None else await self._careful_turn()
+        if self._careful_until is None:
+            self._take_slice(turn)
+        if limit_us is not None:
+            self._fire_timers(turn, limit_us)
+        if not turn.inputs:
+            self._around.pace.rest(self.number)
+            return False
+        self._around.pace.work(self.number)
+        await self._commit(turn, self._lanes.positions())
+        self._input_count += len(turn.inputs)
+        return True
+
+    def _turn(self) -> Turn:
+        memory = self._memory
+        around = self._around
+        now_us = self._clock.now_us()
+        return Turn(
+            self.number, around.log.partitions, around.behaviours, memory.actors, memory.answers, self._options, now_us
+        )
+
+    def _take_slice(self, turn: Turn) -> None:
+        deadline = time.perf_counter() + self._around.pace.slice_s(self._options.slice_ms_max)
+        for inbound in self._lanes.take():
+            turn.handle(inbound)
+            if len(turn.inputs) >= self._options.slice_inputs_max or time.perf_counter() > deadline:
+                return
+
+    def _fire_timers(self, turn: Turn, limit_us: int) -> None:
+        deadline = time.perf_counter() + self._around.pace.slice_s(self._options.slice_ms_max)
+        while (due := self._memory.timers.pop_due(limit_us)) is not None:
+            _, actor, name, generation = due
+            turn.fire(actor, name, generation)
+            if time.perf_counter() > deadline:
+                return
+
+    async def _timers_may_fire_until(self) -> int | None:
+        """Return the instant up to which timers may fire: the lanes must have been read to where they ended then.
+
+        A message that was in the log when a timer became due so counts before the timer: nobody is judged silent whose
+        sign of life was waiting behind a dead node's open transaction.
+        """
+        now_us = self._clock.now_us()
+        due_us = self._memory.timers.next_due_us()
+        if due_us is None or due_us > now_us:
+            return None
+        if self._barrier is None:
+            marks = [await self._around.log.watermarks(topic, self.number) for topic in LANES]
+            self._barrier = (now_us, tuple(mark.high for mark in marks), self._around.clock.monotonic_us())
+        captured_us, highs, since_us = self._barrier
+        behind = [lane for lane, position in enumerate(self._lanes.positions()) if position < highs[lane]]
+        blocked_ms = (self._around.clock.monotonic_us() - since_us) // 1_000
+        if behind and (not self._lanes.empty or blocked_ms < self._options.blocked_lane_ms):
+            return None
+        if behind:
+            logger.error("lane_blocked", shard=self.number, lanes=[LANES[lane] for lane in behind], for_ms=blocked_ms)
+        self._barrier = None
+        return captured_us
+
+    # --- commit -------------------------------------------------------------------------------------------------
+
+    async def _commit(self, turn: Turn, positions: tuple[int, ...], attempting: tuple[int, ...] = ()) -> None:
+        memory = self._memory
+        sequence = memory.head.sequence + 1
+        pen = Pen(self.number, self._around.log.partitions, self._around.behaviours.contract, 1 << 30, turn.now_us)
+        upkeep = self._housekeeping.prepare(pen, sequence, turn)
+        sent = [*turn.drafts, *upkeep.drafts]
+        record = commit_draft(
+            self._around.behaviours.contract,
+            pen,
+            memory.head,
+            shard=self.number,
+            epoch=self._writer.epoch,
+            code_version=self._around.code_version,
+            now_us=turn.now_us,
+            inputs=turn.inputs,
+            positions=positions,
+            read=turn.read,
+            sent=sent,
+            attempting=attempting,
+        )
+        sent.append(record)
+        offsets = await self._write(sent)
+        fields = {"sequence": sequence, "now": turn.now_us, "positions": positions, "previous": memory.head.previous}
+        memory.head = following(memory.head, fields, record.value or b"", f"shard {self.number}")
+        first = next(offset for draft, offset in zip(sent, offsets, strict=True) if draft.topic == EVENTS)
+        memory.events_end = offsets[-1] + 1
+        self._commit_count += 1
+        self._take_in(turn, sequence, first)
+        self._housekeeping.done(upkeep, turn, first)
+
+    async def _write(self, sent: list) -> list[int]:  # type: ignore[type-arg]
+        """Commit, and read and decode the next slice meanwhile."""
+        commit = asyncio.ensure_future(self._writer.commit(sent))
+        await asyncio.sleep(0)
+        try:
+            await self._lanes.fill()
+        except OutsideError:
+            logger.warning("read_failed_during_commit", shard=self.number)
+        return await commit
+
+    def _take_in(self, turn: Turn, sequence: int, first: int) -> None:
+        memory = self._memory
+        for cell in turn.touched.values():
+            cell.sequence = sequence
+        for answer in turn.new_answers.values():
+            memory.answers.remember(answer, sequence, first)
+        for due_us, actor, name, generation in turn.timers_set:
+            memory.timers.add(due_us, actor, name, generation)
+        for actor, pending in turn.begun:
+            self._effects.start(actor, pending)
+
+    # --- idle ---------------------------------------------------------------------------------------------------
+
+    async def _idle(self) -> None:
+        if self._stopping:
+            return
+        if self._housekeeping.is_due():
+            await self._commit(self._turn(), self._lanes.positions())
+            return
+        await self._housekeeping.clean()
+        self._waiting = asyncio.ensure_future(self._around.log.wait(self._lanes.waiting_for(), self._wait_ms()))
+        try:
+            await self._waiting
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        finally:
+            self._waiting = None
+
+    def _wait_ms(self) -> int:
+        if self._barrier is not None:
+            return 10
+        due_us = self._memory.timers.next_due_us()
+        if due_us is None:
+            return self._options.idle_ms
+        return max(1, min(self._options.idle_ms, (due_us - self._clock.now_us() + 999) // 1_000))
+
+    # --- poison -------------------------------------------------------------------------------------------------
+
+    async def _recover_from_poison(self) -> None:
+        """After several openings without progress, handle one message at a time, and bury the one that killed before."""
+        memory = self._memory
+        if memory.opened_in_vain < self._options.careful_after_opens and not memory.attempting:
+            return
+        logger.warning("shard_is_careful", shard=self.number, opened_in_vain=memory.opened_in_vain)
+        marks = [await self._around.log.watermarks(topic, self.number) for topic in LANES]
+        self._careful_until = tuple(mark.high for mark in marks)
+
+    async def _careful_turn(self) -> Turn:
+        """Handle one message, announced by a commit of its own: if it kills the process, the next owner knows which."""
+        inbound = next(self._lanes.take(), None)
+        if inbound is None:
+            return self._turn()
+        place = (inbound.lane, inbound.stored.offset)
+        if self._memory.attempting == place:
+            logger.error("message_killed_the_shard", shard=self.number, lane=place[0], offset=place[1])
+            turn = self._turn()
+            turn.kill(inbound, "the shard died each time it handled this message")
+        else:
+            positions = list(self._lanes.positions())
+            positions[inbound.lane] = inbound.stored.offset
+            await self._commit(self._turn(), tuple(positions), attempting=place)
+            turn = self._turn()
+            turn.handle(inbound)
+        self._memory.attempting = ()
+        self._end_care()
+        return turn
+
+    def _end_care(self) -> None:
+        until = self._careful_until
+        if until is not None and all(p >= end for p, end in zip(self._lanes.positions(), until, strict=True)):
+            self._careful_until = None
+
+
+def head_of(shard: Shard) -> Head:
+    """Return where a shard's chain stands (for tests and for `hms shard`)."""
+    return shard._memory.head  # noqa: SLF001 - same module

@@ -1,0 +1,476 @@
+"""One turn of a shard: a slice of inputs on its way to becoming one commit.
+
+Everything here is synchronous and touches only memory: the cells of the actors concerned, and the lists that will be
+the transaction. What an input leads to is worked out first and taken over only when all of it is known to be good, so a
+`decide` or `evolve` that raises leaves no half of anything behind.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from ...schemas import Envelope, Event, Record, derived_id, partition_of
+from ..address import is_participant
+from ..behaviour import Context
+from ..decision import Decision, Timer
+from ..log.port import Draft, Stored
+from . import verdict as verdicts
+from .actor_table import ActorTable
+from .cell import Cell
+from .cause import EFFECT_SOURCE, Cause, cause_of
+from .dedup import AnswerTable
+from .inbound import Inbound
+from .installed import Behaviours
+from .records import (
+    TIMER_LANE,
+    ActorQuarantined,
+    Answer,
+    EffectAttemptFailed,
+    EffectFailed,
+    EffectFinished,
+    EffectRetried,
+    EffectSucceeded,
+    MessageRefused,
+    PendingEffect,
+    PendingTimer,
+    TimerCancelled,
+    TimerFired,
+    TimerSet,
+)
+from .shard_options import ShardOptions
+from .wire import PROTOCOL_VERSION, Pen, framed
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Work(NamedTuple):
+    """What one input leads to, complete and encoded, not yet taken over."""
+
+    drafts: list[Draft]
+    folds: list[tuple[Event, str, bytes, Any]]
+    answer: bytes
+
+
+class Turn:
+    """The slice in the making; afterwards its lists are the transaction's content."""
+
+    def __init__(
+        self,
+        shard: int,
+        partitions: int,
+        behaviours: Behaviours,
+        actors: ActorTable,
+        answers: AnswerTable,
+        options: ShardOptions,
+        now_us: int,
+    ) -> None:
+        self._shard = shard
+        self._partitions = partitions
+        self._behaviours = behaviours
+        self._contract = behaviours.contract
+        self._actors = actors
+        self._answers = answers
+        self._options = options
+        self.now_us = now_us
+        self.now = EPOCH + timedelta(microseconds=now_us)
+        self._pen = Pen(shard, partitions, behaviours.contract, options.value_bytes_max, now_us)
+        self.drafts: list[Draft] = []
+        self.inputs: list[dict[str, Any]] = []
+        self.read: list[bytes] = []
+        self.touched: dict[str, Cell] = {}
+        self.new_answers: dict[tuple[str, str], Answer] = {}
+        self.begun: list[tuple[str, PendingEffect]] = []
+        self.timers_set: list[tuple[int, str, str, int]] = []
+
+    # --- inputs -------------------------------------------------------------------------------------------------
+
+    def handle(self, inbound: Inbound) -> None:
+        """Give one message its verdict, and the verdict its consequences."""
+        stored = inbound.stored
+        self.read.append(stored.value or b"")
+        envelope = inbound.envelope
+        if inbound.error is not None or envelope is None:
+            self._bury(inbound, verdicts.MALFORMED, inbound.error or "", code="message_format_error")
+        elif partition_of(stored.key, self._partitions) != self._shard:
+            self._forward(inbound)
+        elif is_participant(envelope.source):
+            self._handle_from_outside(inbound, envelope)
+        else:
+            self._handle_fresh(inbound, envelope)
+
+    def kill(self, inbound: Inbound, detail: str) -> None:
+        """Bury a message without trying to handle it: it has killed the shard before."""
+        self.read.append(inbound.stored.value or b"")
+        self._bury(inbound, verdicts.FAILED, detail)
+
+    def fire(self, actor: str, name: str, generation: int) -> bool:
+        """Fire a timer if it is still set in that generation; return whether it was."""
+        cell = self._actors.get(actor)
+        timer = cell.timers.get(name) if cell is not None else None
+        if cell is None or timer is None or timer.generation != generation:
+            return False
+        cause = Cause(derived_id(actor, name, "timer", str(generation)), actor, timer.correlation_id, "normal", None)
+        fired = TimerFired(name=name, generation=generation)
+        verdict = self._fire(cell, cause, timer, fired)
+        self.inputs.append(_input(TIMER_LANE, generation, verdict, actor=actor, timer=name))
+        return True
+
+    def _fire(self, cell: Cell, cause: Cause, timer: PendingTimer, fired: TimerFired) -> str:
+        if cell.quarantine:
+            self._take_over(cell, self._work(cell, cause, Decision((fired,), (), (), None)))
+            return verdicts.QUARANTINED
+        try:
+            message = self._contract.decode_body(timer.message)
+            decision = cell.installed.behaviour.decide(cell.state, message, self._context(cell, cause))
+            if decision.refusal is not None:
+                self._take_over(cell, self._work(cell, cause, Decision((fired,), (), (), None)))
+                return verdicts.REFUSED
+            accepted = Decision((fired, *decision.events), decision.sends, decision.timers, None)
+            self._take_over(cell, self._work(cell, cause, accepted))
+        except Exception as error:  # noqa: BLE001 - a behaviour may raise anything: it must not stop the shard
+            self._take_over(cell, self._work(cell, cause, Decision((fired,), (), (), None)))
+            self._bury_timer(cell, cause, timer, error)
+            return verdicts.FAILED
+        return verdicts.DECIDED
+
+    # --- verdicts -----------------------------------------------------------------------------------------------
+
+    def _handle_from_outside(self, inbound: Inbound, envelope: Envelope) -> None:
+        key = (envelope.source, envelope.id)
+        known = self.new_answers.get(key) or self._answers.find(*key)
+        if known is not None:
+            self._answer_again(inbound, envelope, known.answer)
+        elif self._answers.too_old(envelope.id, inbound.stored.at_us):
+            reason = "the id was created before the horizon of deduplication; send the message again with a new id"
+            self._refuse(inbound, envelope, "too_old", reason, verdicts.REFUSED)
+        else:
+            self._handle_fresh(inbound, envelope)
+
+    def _handle_fresh(self, inbound: Inbound, envelope: Envelope) -> None:
+        if envelope.ttl_ms is not None and inbound.stored.at_us + envelope.ttl_ms * 1_000 < self.now_us:
+            reason = f"the message lived for {envelope.ttl_ms} ms from its append, and they are over"
+            self._refuse(inbound, envelope, "message_timeout", reason, verdicts.EXPIRED)
+            return
+        cell = self._actors.get(envelope.destination)
+        if cell is None:
+            reason = f"no behaviour {envelope.destination.partition('/')[0]!r} is installed"
+            self._bury(inbound, verdicts.UNDELIVERABLE, reason, code="destination_not_found")
+        elif cell.quarantine:
+            self._bury(inbound, verdicts.QUARANTINED, cell.quarantine)
+        elif envelope.source.startswith(EFFECT_SOURCE):
+            self._handle_effect_result(inbound, envelope, cell)
+        else:
+            self._handle_for(inbound, envelope, cell, ())
+
+    def _handle_for(self, inbound: Inbound, envelope: Envelope, cell: Cell, first: tuple[Event, ...]) -> None:
+        record = inbound.record
+        if type(record) not in cell.installed.messages:
+            self._take_over_events(cell, envelope, first)
+            reason = f"{cell.installed.behaviour.name} does not take {envelope.type}"
+            self._bury(inbound, verdicts.UNDELIVERABLE, reason, code="validation_error")
+            return
+        cause = cause_of(envelope, cell.address)
+        try:
+            decision = cell.installed.behaviour.decide(cell.state, record, self._context(cell, cause))
+        except Exception as error:  # noqa: BLE001 - a behaviour may raise anything: it must not stop the shard
+            self._take_over_events(cell, envelope, first)
+            self._bury(inbound, verdicts.FAILED, error)
+            return
+        if decision.refusal is not None:
+            self._take_over_events(cell, envelope, first)
+            self._refuse(inbound, envelope, decision.refusal.code, decision.refusal.reason, verdicts.REFUSED)
+            return
+        self._accept(inbound, envelope, cell, cause, decision, first)
+
+    def _accept(
+        self,
+        inbound: Inbound,
+        envelope: Envelope,
+        cell: Cell,
+        cause: Cause,
+        decision: Decision[Event],
+        first: tuple[Event, ...],
+    ) -> None:
+        if first:
+            decision = Decision((*first, *decision.events), decision.sends, decision.timers, decision.reply)
+        try:
+            work = self._work(cell, cause, decision)
+        except _EvolveFailed as error:
+            self._quarantine(cell, cause, error)
+            self._bury(inbound, verdicts.QUARANTINED, error.__cause__ or error)
+            return
+        except Exception as error:  # noqa: BLE001 - e.g. a value that its schema cannot hold
+            self._take_over_events(cell, envelope, first)
+            self._bury(inbound, verdicts.FAILED, error)
+            return
+        self._take_over(cell, work)
+        self._input(inbound, verdicts.DECIDED, work.answer)
+
+    def _handle_effect_result(self, inbound: Inbound, envelope: Envelope, cell: Cell) -> None:
+        pending = cell.effects.get(envelope.causation_id or "")
+        if pending is None:
+            self._input(inbound, verdicts.DUPLICATE)
+            return
+        record = inbound.record
+        match record:
+            case EffectSucceeded():
+                self._take_over_events(cell, envelope, (EffectFinished(effect=pending.id, outcome="succeeded"),))
+                self._input(inbound, verdicts.DECIDED)
+            case EffectAttemptFailed():
+                self._handle_failed_attempt(inbound, envelope, cell, pending, record)
+            case _:
+                self._handle_for(inbound, envelope, cell, (EffectFinished(effect=pending.id, outcome="succeeded"),))
+
+    def _handle_failed_attempt(
+        self, inbound: Inbound, envelope: Envelope, cell: Cell, pending: PendingEffect, failed: EffectAttemptFailed
+    ) -> None:
+        if failed.attempt < pending.attempt:
+            self._input(inbound, verdicts.DUPLICATE)
+            return
+        if failed.retryable and failed.attempt < self._options.effect_attempts:
+            delay_ms = self._options.effect_backoff_ms * 2 ** (failed.attempt - 1)
+            retried = EffectRetried(
+                effect=pending.id,
+                attempt=failed.attempt,
+                error=failed.error,
+                due_us=self.now_us + delay_ms * 1_000,
+            )
+            self._take_over_events(cell, envelope, (retried,))
+            self.begun.append((cell.address, cell.effects[pending.id]))
+            self._input(inbound, verdicts.DECIDED)
+            return
+        finished = EffectFinished(effect=pending.id, outcome="failed", error=failed.error)
+        if EffectFailed in cell.installed.messages:
+            event_type = self._contract.decode(pending.event)[0].type
+            told = EffectFailed(effect=pending.id, event=event_type, error=failed.error)
+            self._handle_for(inbound._replace(record=told), envelope, cell, (finished,))
+        else:
+            self._take_over_events(cell, envelope, (finished,))
+            self._input(inbound, verdicts.DECIDED)
+
+    # --- consequences -------------------------------------------------------------------------------------------
+
+    def _work(self, cell: Cell, cause: Cause, decision: Decision[Event]) -> Work:
+        """Evolve and encode everything that a decision says; raise without having changed anything."""
+        drafts: list[Draft] = []
+        folds: list[tuple[Event, str, bytes, Any]] = []
+        state: Any = cell.state
+        events = decision.events
+        if decision.timers:
+            events = (*events, *self._timer_events(cell, cause, decision.timers))
+        for index, event in enumerate(events):
+            if type(event) in cell.installed.events:
+                state = _evolved(cell, state, event)
+            event_id = derived_id(cell.address, cause.message_id, "event", str(index))
+            drafts.append(self._pen.event(cell.address, cause, event, event_id))
+            value = drafts[-1].value or b""
+            folds.append((event, event_id, value, state))
+        for index, sending in enumerate(decision.sends):
+            drafts.append(self._pen.send(cell.address, cause, sending, index))
+        answer = b""
+        if decision.reply is not None:
+            answer = framed(self._contract, decision.reply)
+            self._answer(cell.address, cause, decision.reply, drafts)
+        return Work(drafts, folds, answer)
+
+    def _take_over(self, cell: Cell, work: Work) -> None:
+        self.drafts.extend(work.drafts)
+        for event, event_id, value, state in work.folds:
+            cell.fold(event, state)
+            if type(event) in cell.installed.reactions:
+                self.begun.extend((cell.address, pending) for pending in cell.begin_effects(event, event_id, value))
+            elif type(event) is TimerSet:
+                self.timers_set.append((event.due_us, cell.address, event.name, event.generation))
+        if work.folds:
+            self.touched[cell.address] = cell
+
+    def _take_over_events(self, cell: Cell, envelope: Envelope, events: tuple[Event, ...]) -> None:
+        if events:
+            self._take_over(cell, self._work(cell, cause_of(envelope, cell.address), Decision(events, (), (), None)))
+
+    def _timer_events(self, cell: Cell, cause: Cause, timers: Any) -> list[Event]:
+        generation = cell.generation
+        events: list[Event] = []
+        known = set(cell.timers)
+        for timer in timers:
+            if timer.message is not None:
+                generation += 1
+                events.append(self._timer_set(timer, generation, cause))
+                known.add(timer.name)
+            elif timer.name in known:
+                events.append(TimerCancelled(name=timer.name, generation=generation))
+                known.discard(timer.name)
+        return events
+
+    def _timer_set(self, timer: Timer, generation: int, cause: Cause) -> TimerSet:
+        assert timer.message is not None  # noqa: S101 - for the type checker; the caller asked
+        return TimerSet(
+            name=timer.name,
+            generation=generation,
+            due_us=self.now_us + timer.after_ms * 1_000,
+            message=framed(self._contract, timer.message),
+            correlation_id=cause.correlation_id,
+        )
+
+    def _quarantine(self, cell: Cell, cause: Cause, error: Exception) -> None:
+        fingerprint = cell.installed.behaviour.fingerprint
+        event = ActorQuarantined(reason=f"evolve failed: {error.__cause__!r}", fingerprint=fingerprint)
+        self._take_over(cell, self._work(cell, cause, Decision((event,), (), (), None)))
+
+    def _refuse(self, inbound: Inbound, envelope: Envelope, code: str, reason: str, verdict: str) -> None:
+        answer = self._tell_refusal(envelope, code, reason)
+        self._input(inbound, verdict, answer)
+
+    def _tell_refusal(self, envelope: Envelope, code: str, reason: str) -> bytes:
+        refusal = MessageRefused(message_id=envelope.id, code=code, reason=reason)
+        if envelope.type == MessageRefused.explicit_type:
+            return b""
+        cause = cause_of(envelope, envelope.destination)
+        if cause.reply_to is None and not is_participant(cause.sender) and self._behaviours.of(cause.sender):
+            cause = cause._replace(reply_to=cause.sender)
+        self._answer(envelope.destination, cause, refusal, self.drafts)
+        return framed(self._contract, refusal)
+
+    def _answer(self, source: str, cause: Cause, reply: Record, drafts: list[Draft]) -> None:
+        if cause.reply_to is None:
+            return
+        record_type = self._contract.of(type(reply))
+        drafts.append(self._pen.answer(source, cause, record_type, record_type.encode_body(reply)))
+
+    def _answer_again(self, inbound: Inbound, envelope: Envelope, answer: bytes) -> None:
+        cause = cause_of(envelope, envelope.destination)
+        if answer and cause.reply_to is not None:
+            record_type = self._contract.by_id(int.from_bytes(answer[1:5], "big"))
+            if record_type is not None:
+                self.drafts.append(self._pen.answer(envelope.destination, cause, record_type, answer[5:]))
+        self._input(inbound, verdicts.DUPLICATE)
+
+    def _forward(self, inbound: Inbound) -> None:
+        stored = inbound.stored
+        target = partition_of(stored.key, self._partitions)
+        self.drafts.append(Draft(stored.topic, target, stored.key, stored.value, stored.headers))
+        self._input(inbound, verdicts.FORWARDED)
+
+    def _bury(self, inbound: Inbound, verdict: str, detail: object, *, code: str = "internal_error") -> None:
+        """Write a dead letter; tell the one who asked."""
+        answer = b""
+        envelope = inbound.envelope
+        if envelope is not None:
+            told = detail if isinstance(detail, str) else f"{type(detail).__name__}: {detail}"
+            answer = self._tell_failure(envelope, code, told)
+        self.drafts.append(self._pen.dead_letter(inbound.stored, envelope, verdict, detail))
+        self._input(inbound, verdict, answer)
+
+    def _tell_failure(self, envelope: Envelope, code: str, reason: str) -> bytes:
+        """Answer a failure where an answer was asked for (a sender that did not ask hears nothing: the letter is kept)."""
+        if envelope.reply_to is None or envelope.type == MessageRefused.explicit_type:
+            return b""
+        refusal = MessageRefused(message_id=envelope.id, code=code, reason=reason[:2_000])
+        self._answer(envelope.destination, cause_of(envelope, envelope.destination), refusal, self.drafts)
+        return framed(self._contract, refusal)
+
+    def _bury_timer(self, cell: Cell, cause: Cause, timer: PendingTimer, error: Exception) -> None:
+        record_type = self._contract.by_id(int.from_bytes(timer.message[1:5], "big"))
+        if record_type is None:
+            return
+        envelope = Envelope(
+            cause.message_id,
+            cell.address,
+            cell.address,
+            record_type.name,
+            self.now_us,
+            cause.correlation_id,
+            None,
+            None,
+            cause.priority,
+            None,
+            PROTOCOL_VERSION,
+        )
+        draft = self._pen.message(record_type, timer.message[5:], envelope)
+        stored = Stored(draft.topic, draft.partition, -1, self.now_us, draft.key, draft.value, draft.headers)
+        self.drafts.append(self._pen.dead_letter(stored, envelope, verdicts.FAILED, error))
+
+    # --- the record of it ---------------------------------------------------------------------------------------
+
+    def _context(self, cell: Cell, cause: Cause) -> Context:
+        return Context(cell.address, cause.sender, self.now, cause.message_id, cause.correlation_id)
+
+    def _input(self, inbound: Inbound, verdict: str, answer: bytes = b"") -> None:
+        envelope = inbound.envelope
+        stored = inbound.stored
+        if envelope is None or not is_participant(envelope.source) or verdict in _NOT_REMEMBERED:
+            self.inputs.append(_input(inbound.lane, stored.offset, verdict))
+            return
+        source, id_, at_us = envelope.source, envelope.id, stored.at_us
+        self.inputs.append(
+            _input(inbound.lane, stored.offset, verdict, source=source, id=id_, at_us=at_us, answer=answer)
+        )
+        self.new_answers[source, id_] = Answer(source=source, id=id_, at_us=at_us, verdict=verdict, answer=answer)
+
+
+_NOT_REMEMBERED = (verdicts.DUPLICATE, verdicts.FORWARDED, verdicts.MALFORMED)
+
+
+class _EvolveFailed(Exception):
+    """`evolve` raised on an event that its own `decide` made."""
+
+
+def _evolved(cell: Cell, state: Any, event: Event) -> Any:
+    try:
+        return cell.installed.behaviour.evolve(state, event)
+    except Exception as error:
+        raise _EvolveFailed from error
+
+
+def _input(self, inbound: Inbound, verdict: str, answer: bytes = b"") -> None:
+    envelope = inbound.envelope
+    stored = inbound.stored
+    if envelope is None or not is_participant(envelope.source) or verdict in _NOT_REMEMBERED:
+        self.inputs.append(_input(inbound.lane, stored.offset, verdict))
+        return
+    source, id_, at_us = envelope.source, envelope.id, stored.at_us
+    self.inputs.append(_input(inbound.lane, stored.offset, verdict, source=source, id=id_, at_us=at_us, answer=answer))
+    self.new_answers[source, id_] = Answer(source=source, id=id_, at_us=at_us, verdict=verdict, answer=answer)
+
+
+_NOT_REMEMBERED = (verdicts.DUPLICATE, verdicts.FORWARDED, verdicts.MALFORMED)
+
+
+class _EvolveFailed(Exception):
+    """`evolve` raised on an event that its own `decide` made."""
+
+
+def _evolved(cell: Cell, state: Any, event: Event) -> Any:
+    try:
+        return cell.installed.behaviour.evolve(state, event)
+    except Exception as error:
+        raise _EvolveFailed from error
+
+
+def cause_of(envelope: Envelope, actor: str) -> Cause:
+    sender = actor if envelope.source.startswith(EFFECT_SOURCE) else envelope.source
+    return Cause(envelope.id, sender, envelope.correlation_id, envelope.priority, envelope.reply_to)
+
+
+def _input(
+    lane: int,
+    offset: int,
+    verdict: str,
+    *,
+    actor: str = "",
+    timer: str = "",
+    source: str = "",
+    id: str = "",  # noqa: A002 - the field's name
+    at_us: int = 0,
+    answer: bytes = b"",
+) -> dict[str, Any]:
+    return {
+        "lane": lane,
+        "offset": offset,
+        "verdict": verdict,
+        "actor": actor,
+        "timer": timer,
+        "source": source,
+        "id": id,
+        "at_us": at_us,
+        "answer": answer,
+    }

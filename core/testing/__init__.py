@@ -1,0 +1,1 @@
+"""The testing kit: Given/When/Then, the conformance suite for logs, the seeded simulation."""
