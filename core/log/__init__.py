@@ -1,7 +1,7 @@
 """The durable log: a port with one conformance suite, and the backends that pass it.
 
-`open_log(url)` gives a `Log`; `port` names everything that one can do. `sqlite` is the embedded backend, `simulated` the one
-for tests, which behaves like a Kafka on a bad day. Run `hms.core.testing.log_conformance` on a backend of your own.
+`open_log(url)` gives a `Log`; `port` names everything that one can do. `sqlite` is the embedded backend, `simulated`
+the one for tests, which behaves like a Kafka on a bad day. Run `hms.core.testing.log_conformance` on a backend of your own.
 """
 
 from .open import open_log

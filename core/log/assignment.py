@@ -1,7 +1,7 @@
 """Which node gets which shard: balanced, sticky, and never two holders at once.
 
-A shard has a `target` (who should own it) and a `holder` (who may still be running it). While they differ, the holder has been
-told to stop and nobody else may start: the target becomes the holder when the old one releases the shard or dies.
+A shard has a `target` (who should own it) and a `holder` (who may still be running it). While they differ, the holder
+has been told to stop and nobody else may start: the target becomes the holder when the old one releases the shard or dies.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def _targets(current: list[str | None], live: list[str]) -> list[str | None]:
 
 
 def _quotas(current: list[str | None], live: list[str]) -> dict[str, int]:
-    """Everybody gets the same, give or take one; those that have the most get the ones left over, so that fewest move."""
+    """Everybody gets the same, give or take one; the ones left over stay where most are, so that fewest move."""
     low, extra = divmod(len(current), len(live))
     by_load = sorted(live, key=lambda node: (-current.count(node), node))
     return {node: low + (rank < extra) for rank, node in enumerate(by_load)}

@@ -18,7 +18,7 @@ async def open_log(url: str, *, clock: Clock | None = None) -> Log:
     scheme, colon, rest = url.partition(":")
     clock = clock or SystemClock()
     if scheme == "sqlite" and rest:
-        return await SqliteLog.open(Path(rest).expanduser().absolute(), clock=clock)
+        return await SqliteLog.open(Path(rest), clock=clock)
     if scheme == "simulated" and colon and not rest:
         return SimulatedBroker(clock=clock).connect("local")
     if scheme == "kafka":

@@ -1,7 +1,7 @@
 """The far side: what all handles of a simulated log share, and where the faults are drawn.
 
-Modelled on Kafka 4. A commit writes a marker into every partition it touched; a transaction stays open, hiding what is behind
-it, until its shard is opened again or its time is over; its owner is then fenced. Nothing runs by itself: whoever calls
+Modelled on Kafka 4. A commit writes a marker into every partition it touched; a transaction stays open, hiding what is
+behind it, until its shard is opened again or its time is over; its owner is then fenced. Nothing runs by itself: whoever calls
 first settles what is due by the clock, so that one seed gives one history.
 """
 

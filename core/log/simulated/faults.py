@@ -1,6 +1,7 @@
 """What can go wrong in a simulated log, each with its probability per occasion."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Faults:
     @classmethod
     def all(cls, probability: float) -> "Faults":
         """Return every fault at the same probability."""
-        return replace(cls(), **dict.fromkeys(FAULT_NAMES, probability))
+        probabilities: dict[str, Any] = dict.fromkeys(FAULT_NAMES, probability)
+        return cls(**probabilities)
 
 
 FAULT_NAMES: tuple[str, ...] = tuple(field.name for field in fields(Faults) if not field.name.endswith("_ms_max"))

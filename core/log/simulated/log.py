@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from ...errors import AppendUnknown, LogUnreachable, ValidationFailed
-from ..limits import check_drafts
+from ..limits import check_draft
 from ..port import Capabilities, Draft, NodeInfo, Slice, Watermarks
 from .broker import SimulatedBroker
 from .membership import SimulatedMembership
@@ -143,8 +143,8 @@ class SimulatedLog:
 
     def check(self, drafts: Sequence[Draft]) -> None:
         """Refuse, before anything is produced, what the log cannot take."""
-        check_drafts(drafts)
         for draft in drafts:
+            check_draft(draft)
             self.broker.partition(draft.topic, draft.partition)
 
     def check_alive(self) -> None:

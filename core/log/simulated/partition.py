@@ -1,4 +1,4 @@
-"""One partition as Kafka keeps it: records, markers that take offsets, and open transactions that hide what is behind them."""
+"""One partition as Kafka keeps it: records, markers that take offsets, open transactions that hide what is behind."""
 
 from bisect import bisect_left
 

@@ -1,8 +1,8 @@
 """The database file: its tables, how it is opened, and whose it is.
 
-`PRAGMA user_version` is the version of these tables. One row of `log` holds, packed as little-endian 64-bit integers, every
-partition's start and next offset and every shard's epoch: each transaction needs them all, and one row costs one read
-and one page, where a row each cost sixty steps. WAL and `synchronous=FULL`: an answered commit survives a power cut.
+`PRAGMA user_version` is the version of these tables. One row of `log` holds, packed as little-endian 64-bit integers,
+every partition's start and next offset and every shard's epoch: each transaction needs them all, and one row costs one
+read and one page. WAL and `synchronous=FULL`: an answered commit survives a power cut.
 """
 
 import os
@@ -18,8 +18,18 @@ from .layout import Layout
 
 APPLICATION_ID: Final = 0x484D534C  # "HMSL"
 SCHEMA_VERSION: Final = 1
+WAL_BYTES: Final = 16 << 20
 BUSY_PAUSE_S: Final = 0.0003
 """SQLite's own busy_timeout sleeps coarsely: its p99 was a second beside one other writer; this one's is 4 ms."""
+
+_PRAGMAS: Final = (
+    "synchronous=FULL",
+    "fullfsync=ON",
+    "checkpoint_fullfsync=ON",
+    "wal_autocheckpoint=0",
+    f"journal_size_limit={WAL_BYTES}",
+    "cache_size=-16384",
+)
 
 _TABLES: Final = """
 CREATE TABLE records (position INTEGER PRIMARY KEY, at INTEGER NOT NULL, key BLOB NOT NULL, value BLOB, headers BLOB NOT NULL);
@@ -71,37 +81,28 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a connection to a log that exists, without waiting for locks, with full durability."""
+    """Open a connection to a log that exists: no waiting for locks, full durability, checkpoints by `Checkpointer` only."""
+    uri = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=0,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=64,
+        uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=64
     )
-    for pragma in (
-        "synchronous=FULL",
-        "fullfsync=ON",
-        "checkpoint_fullfsync=ON",
-        "wal_autocheckpoint=0",
-        "cache_size=-16384",
-    ):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").fetchall()
     return connection
 
 
-def open_file(path: Path, partitions: int | None, deadline_ms: int) -> int:
-    """Create the log if it is not there and return its partition count.
+def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Path, int]:
+    """Create the log if it is not there; return its absolute path and its partition count.
 
     Raises `ValidationFailed` for a file of somebody else, of a newer version or with another partition count,
     `LogUnreachable` when it cannot be opened or stays locked.
     """
+    path = path.expanduser().absolute()
     deadline = time.monotonic() + deadline_ms / 1000
     while True:
         try:
             _create_empty(path)
-            return _prepare(path, partitions)
+            return path, _prepare(path, partitions)
         except sqlite3.Error as error:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise _cannot_open(path, error) from error

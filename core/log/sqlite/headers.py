@@ -1,26 +1,26 @@
 """Headers as bytes: the names once, then the lengths, then the values.
 
 `u16 size of the names | names joined by NUL (UTF-8) | u32 length of each value | values`, big-endian; no headers: empty.
-Records of one kind share their names, so both directions keep them in a cache and touch Python little.
+Records of one kind share their names and often all lengths, so both directions keep these in a cache.
 """
 
 import struct
 from functools import lru_cache
-from itertools import accumulate, pairwise
 
 from ...errors import ValidationFailed
 from ..port import Headers
 
 _SIZE = struct.Struct(">H")
+NAMES_BYTES_MAX = 0xFFFF
 
 
 def encode_headers(headers: Headers) -> bytes:
-    """Return the bytes of the headers; raises `ValidationFailed` for a name that holds a NUL."""
+    """Return the bytes of the headers; raises `ValidationFailed` for names that hold a NUL or are too many."""
     if not headers:
         return b""
     names, values = zip(*headers, strict=True)
     prefix, lengths = _encoder(names)
-    return prefix + lengths.pack(*map(len, values)) + b"".join(values)
+    return b"".join((prefix, lengths.pack(*map(len, values)), *values))
 
 
 def decode_headers(data: bytes) -> Headers:
@@ -28,20 +28,28 @@ def decode_headers(data: bytes) -> Headers:
     if not data:
         return ()
     body = 2 + _SIZE.unpack_from(data)[0]
-    names, lengths = _decoder(data[:body])
-    ends = accumulate(lengths.unpack_from(data, body), initial=body + lengths.size)
-    return tuple([(name, data[start:end]) for name, (start, end) in zip(names, pairwise(ends), strict=True)])
+    names, lengths_size = _names(data[:body])
+    start = body + lengths_size
+    return tuple(zip(names, _values(data[body:start]).unpack_from(data, start), strict=True))
 
 
 @lru_cache(maxsize=1024)
 def _encoder(names: tuple[str, ...]) -> tuple[bytes, struct.Struct]:
-    if any("\0" in name for name in names):
-        raise ValidationFailed(f"expected header names without NUL, got {names}")
     text = "\0".join(names).encode()
+    if any("\0" in name for name in names) or len(text) > NAMES_BYTES_MAX:
+        raise ValidationFailed(
+            f"expected header names without NUL, {NAMES_BYTES_MAX} bytes at most together, got {names}"
+        )
     return _SIZE.pack(len(text)) + text, struct.Struct(f">{len(names)}I")
 
 
 @lru_cache(maxsize=1024)
-def _decoder(prefix: bytes) -> tuple[tuple[str, ...], struct.Struct]:
+def _names(prefix: bytes) -> tuple[tuple[str, ...], int]:
     names = tuple(prefix[2:].decode().split("\0"))
-    return names, struct.Struct(f">{len(names)}I")
+    return names, 4 * len(names)
+
+
+@lru_cache(maxsize=4096)
+def _values(lengths: bytes) -> struct.Struct:
+    sizes = struct.unpack(f">{len(lengths) // 4}I", lengths)
+    return struct.Struct("".join([f"{size}s" for size in sizes]))

@@ -1,7 +1,7 @@
 """The ends of the partitions as this process knows them, and who waits for more.
 
 Own commits bring the new state along. Those of other processes are noticed by polling `PRAGMA data_version`, two
-microseconds a look: every millisecond while anything happened within the last second, every ten when idle.
+microseconds a look: every millisecond while anything was written within the last second, every ten when idle.
 """
 
 import asyncio
@@ -45,10 +45,10 @@ class Heads:
         if state.version <= old.version:
             return
         self.state = state
-        self._changed_at = self._loop.time()
         if state.generation != old.generation:
             self.on_generation()
-        if self._waiters and state.nexts != old.nexts:
+        if state.nexts != old.nexts:
+            self._changed_at = self._loop.time()
             self._wake([index for index, (a, b) in enumerate(zip(old.nexts, state.nexts, strict=True)) if a != b])
 
     async def wait(self, positions: Positions, timeout_ms: int) -> None:

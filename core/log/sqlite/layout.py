@@ -49,7 +49,7 @@ class Layout:
         place = self.places.get((topic, partition))
         if place is None:
             raise ValidationFailed(
-                f"{topic}/{partition}: no such partition; this log has {self.partitions} of each topic, one of {SCHEMAS}"
+                f"{topic}/{partition}: no such partition; this log has {self.partitions} of each, one of {SCHEMAS}"
             )
         return place
 

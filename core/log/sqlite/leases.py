@@ -1,7 +1,7 @@
 """Membership inside a transaction: leases, who owns what, and taking over from the dead.
 
-A lease is counted on the boot clock, which all processes of one machine share and nobody sets; a lease of another boot is over.
-A session tells a node from an earlier process of the same name, which the newer one replaces.
+A lease is counted on the boot clock, which all processes of one machine share and nobody sets; a lease of another boot
+is over. A session tells a node from an earlier process of the same name, which the newer one replaces.
 """
 
 import contextlib

@@ -10,16 +10,15 @@ from typing import Final
 
 from ...clock import Clock, SystemClock
 from ...errors import AppendUnknown
-from ..limits import check_drafts
 from ..port import Capabilities, Draft, NodeInfo, Slice, Watermarks
 from . import trimming
 from .file import connect, open_file
-from .headers import encode_headers
 from .heads import Heads
 from .layout import Layout
+from .rows import Encoded, encode_drafts
 from .membership import HEARTBEAT_MS, LEASE_MS, SqliteMembership, read_nodes
 from .reader import Reader
-from .transaction import Encoded, put_setting
+from .transaction import put_setting
 from .worker import Worker
 from .writer import SqliteWriter, open_shard
 
@@ -48,7 +47,7 @@ class SqliteLog:
         cls, path: Path, *, partitions: int | None = None, clock: Clock | None = None, deadline_ms: int = DEADLINE_MS
     ) -> "SqliteLog":
         """Open the log, creating it (with `partitions`, else 16) if it is not there. Errors: see `open_file`."""
-        recorded = await asyncio.to_thread(open_file, path, partitions, deadline_ms)
+        path, recorded = await asyncio.to_thread(open_file, path, partitions, deadline_ms)
         return cls(path, recorded, clock or SystemClock(), deadline_ms)
 
     async def append(self, drafts: Sequence[Draft]) -> list[int]:
@@ -117,9 +116,4 @@ class SqliteLog:
             self._connection.close()
 
     def _encode(self, drafts: Sequence[Draft]) -> list[Encoded]:
-        check_drafts(drafts)
-        place = self._layout.place
-        return [
-            Encoded(*place(topic, partition), key, value, encode_headers(headers))
-            for topic, partition, key, value, headers in drafts
-        ]
+        return encode_drafts(self._layout, drafts)

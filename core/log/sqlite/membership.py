@@ -18,7 +18,8 @@ LEASE_MS: Final = 5_000
 # One statement, so one snapshot: generation and shards belong together.
 _MINE: Final = """
 SELECT log.generation, group_concat(shards.shard), max(nodes.expires_us) FROM log
-LEFT JOIN nodes ON nodes.node = ? AND nodes.session = ? LEFT JOIN shards ON holder = nodes.node AND target = nodes.node
+LEFT JOIN nodes ON nodes.node = ? AND nodes.session = ?
+LEFT JOIN shards ON holder = nodes.node AND target = nodes.node
 """
 _NODES: Final = """
 SELECT nodes.node, group_concat(shards.shard), seen_us, boot = ? AND expires_us > ? FROM nodes

@@ -19,7 +19,9 @@ from .layout import OFFSET_MASK, Layout, Place
 
 READ_BYTES_MAX: Final = 4 << 20
 _FETCH: Final = 16
-_SELECT: Final = "SELECT position, at, key, value, headers FROM records WHERE position >= ? AND position < ? ORDER BY position LIMIT ?"
+_SELECT: Final = """
+SELECT position, at, key, value, headers FROM records WHERE position >= ? AND position < ? ORDER BY position LIMIT ?
+"""
 
 T = TypeVar("T")
 Row = tuple[int, int, bytes, bytes | None, bytes]

@@ -1,29 +1,20 @@
 """One transaction of the writing thread, into which the jobs of a group write.
 
-Rows are collected and inserted in a few many-row statements: SQLite gives Python's lock back and takes it again at every
-step, and beside a busy main thread each of these waits for up to 5 ms.
+Rows are collected and inserted in a few many-row statements: SQLite gives Python's lock back and takes it again at
+every step, and beside a busy main thread each of these is a wait.
 """
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from .file import State, pack, read_state
+from .rows import Encoded
 
 _COLUMNS: Final = 5
 _CHUNKS: Final = (1000, 250, 60, 15, 4, 1)
 """Rows a statement; 1000 x 5 parameters is far under SQLite's limit of 32,766."""
-_INSERTS: Final = {rows: "INSERT INTO records VALUES " + ",".join(["(?,?,?,?,?)"] * rows) for rows in _CHUNKS}
-
-
-class Encoded(NamedTuple):
-    """A draft ready to be written: the partition's index and base, and the columns."""
-
-    head: int
-    base: int
-    key: bytes
-    value: bytes | None
-    headers: bytes
+_INSERTS: Final = {rows: "INSERT INTO records VALUES " + ",".join(["(?,?,?,?,?)"] * rows) for rows in _CHUNKS}  # noqa: S608
 
 
 class Transaction:
@@ -40,7 +31,6 @@ class Transaction:
         self.nexts = list(state.nexts)
         self.epochs = list(state.epochs)
         self.changed = False
-        self.bytes = 0
         self._row_values: list[Any] = []
 
     def append(self, drafts: Sequence[Encoded]) -> list[int]:

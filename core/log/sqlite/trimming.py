@@ -1,7 +1,7 @@
 """Deleting: what is below a position, and what a newer value of the same key has replaced.
 
-In slices of so many rows a transaction, so that nobody waits for long. The start moves first: a reader sees all of a partition
-from its start, or is told that its position is gone. The file does not shrink; its free pages are used again.
+In slices of so many rows a transaction, so that nobody waits for long. The start moves first: a reader sees all of a
+partition from its start, or is told that its position is gone. The file does not shrink; its free pages are used again.
 """
 
 import asyncio

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import CommitUnknown, WriterFenced
 from ..port import Draft
-from .transaction import Encoded, Transaction
+from .rows import Encoded
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from .worker import Worker
