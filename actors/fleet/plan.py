@@ -162,8 +162,11 @@ def waves(components: Sequence[ComponentSpec]) -> Waves:
 
 
 def spec_hash(spec: ComponentSpec) -> str:
-    """Return the SHA-256 (hex) of what needs a restart when it changes, as canonical JSON: equal on every machine."""
-    fields = spec.model_dump(mode="json", include=set(RESTART_FIELDS))
+    """Return the SHA-256 (hex) of what needs a restart when it changes, as canonical JSON: equal on every machine.
+
+    Defaults are left out, so that a version of HMS that knows one more field restarts nothing.
+    """
+    fields = spec.model_dump(mode="json", include=set(RESTART_FIELDS), exclude_defaults=True)
     return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
