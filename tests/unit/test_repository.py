@@ -121,6 +121,30 @@ def impurities(source: Source) -> Iterator[str]:
             yield source.at(node, f"calls {ast.unparse(node)}")
 
 
+def beside(source: Source) -> Iterator[str]:
+    """Yield the module files that a module takes names from, its effects' handlers apart: those are there to do I/O."""
+    tree = source.tree
+    effects = {id(name) for node in ast.walk(tree) if called(node) == "on" for name in ast.walk(node)}
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in effects}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = PurePosixPath(source.path).parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            names = [alias.name for alias in node.names if (alias.asname or alias.name) in used]
+            yield from (f"{module}.py" for module in [*([folder] if names else []), *(folder / name for name in names)])
+
+
+def deciding(actors: dict[str, Source]) -> dict[str, Source]:
+    """Return the modules of behaviours and all that they decide with, as far as it is in `actors/`."""
+    found: dict[str, Source] = {}
+    todo = [path for path, source in actors.items() if is_behaviour(source)]
+    while todo:
+        path = todo.pop()
+        if path in actors and path not in found:
+            found[path] = actors[path]
+            todo.extend(beside(actors[path]))
+    return found
+
+
 def swallowed(source: Source) -> Iterator[str]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.ExceptHandler) and node.type is None:
@@ -197,9 +221,9 @@ def test_an_import_goes_downwards_only() -> None:
 
 
 def test_the_modules_of_decide_and_evolve_read_no_clock_draw_no_id_and_do_no_io() -> None:
-    behaviours = [source for source in sources("actors") if is_behaviour(source)]
+    behaviours = deciding({source.path: source for source in sources("actors")})
     assert behaviours, "expected actors/ to hold behaviours"
-    holds((found for source in behaviours for found in impurities(source)), "expected decisions to be pure")
+    holds((found for source in behaviours.values() for found in impurities(source)), "expected decisions to be pure")
 
 
 def test_no_function_is_over_70_lines_long() -> None:
@@ -314,6 +338,22 @@ def test_the_rules_leave_good_code_alone() -> None:
     assert is_behaviour(good)
     assert is_behaviour(Source("actors/sample.py", "group = Behaviour('group', decide=choose)"))
     assert not is_behaviour(Source("actors/sample.py", "def plan(): ..."))
+
+
+def test_what_a_behaviour_decides_with_is_followed_and_what_its_effects_do_is_not() -> None:
+    behaviour = """
+        from . import schedule
+        from .fold import evolve as fold
+        from .effects import start
+        from ..host.reports import Report
+
+        group = Behaviour("group", decide=lambda s, m, c: schedule.next(m), evolve=fold, effects=[on(Report, start)])
+    """
+    texts = {"group/behaviour": textwrap.dedent(behaviour), "group/schedule": "from .backoff import first\nx = first"}
+    rest = ("group/fold", "group/effects", "group/backoff", "group/unused", "host/reports")
+    actors = {f"actors/{name}.py": Source(f"actors/{name}.py", texts.get(name, "")) for name in (*texts, *rest)}
+    found = {path.removeprefix("actors/").removesuffix(".py") for path in deciding(actors)}
+    assert found == {"group/behaviour", "group/schedule", "group/fold", "group/backoff"}
 
 
 def test_a_folder_with_one_file_and_a_vague_name_are_found() -> None:
