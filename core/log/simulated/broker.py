@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .log import SimulatedLog
 
 TRANSACTION_MS: Final = 10_000
+LEASE_MS: Final = 5_000
 STRANGER: Final = -1
 """The shard of a transaction that is none of ours."""
 
@@ -54,13 +55,14 @@ class SimulatedBroker:
         clock: Clock | None = None,
         random: Random | None = None,
         faults: Faults | None = None,
+        lease_ms: int = LEASE_MS,
     ) -> None:
         self.partition_count = partitions
         self.clock = clock or SystemClock()
         self.random = random or Random(0)  # noqa: S311 faults, not secrets
         self.faults = faults or Faults()
         self.strikes: Counter[str] = Counter()
-        self.group = SimulatedGroup(partitions)
+        self.group = SimulatedGroup(partitions, lease_ms * 1_000)
         self.settings: dict[str, str] = {}
         self.epochs = [0] * partitions
         keys = [(topic, number) for topic in CO_PARTITIONED for number in range(partitions)] + [(SCHEMAS, 0)]

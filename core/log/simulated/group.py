@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from ..assignment import Placement, share_out
 from ..port import Assignment, NodeInfo
 
-LEASE_US = 5_000_000
 FORGET_US = 3_600_000_000
 
 
@@ -21,7 +20,8 @@ class Member:
 class SimulatedGroup:
     """Leases end lazily: whoever asks brings the instant along."""
 
-    def __init__(self, shards: int) -> None:
+    def __init__(self, shards: int, lease_us: int) -> None:
+        self._lease_us = lease_us
         self.generation = 0
         self._members: dict[str, Member] = {}
         self._placements = [Placement(None, None)] * shards
@@ -43,7 +43,7 @@ class SimulatedGroup:
     def silence(self, node: str, monotonic_us: int) -> None:
         """Stop its heartbeats: the lease runs out."""
         if node in self._members and self._members[node].expires_us is None:
-            self._members[node].expires_us = monotonic_us + LEASE_US
+            self._members[node].expires_us = monotonic_us + self._lease_us
 
     def revive(self, node: str, wall_us: int) -> None:
         """Let its heartbeats come again, from a lease that may long be over."""

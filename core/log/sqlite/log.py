@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from ...clock import Clock, SystemClock
 from ...errors import AppendUnknown
@@ -15,14 +14,13 @@ from . import trimming
 from .file import connect, open_file
 from .heads import Heads
 from .layout import Layout
-from .rows import Encoded, encode_drafts
-from .membership import HEARTBEAT_MS, LEASE_MS, SqliteMembership, read_nodes
+from .membership import SqliteMembership, read_nodes
 from .reader import Reader
+from .rows import Encoded, encode_drafts
+from .times import DEFAULT_TIMES, Times
 from .transaction import put_setting
 from .worker import Worker
 from .writer import SqliteWriter, open_shard
-
-DEADLINE_MS: Final = 10_000
 
 
 class SqliteLog:
@@ -30,25 +28,26 @@ class SqliteLog:
 
     capabilities = Capabilities(markers=False, open_transactions=False, durable=True, shared=True)
 
-    def __init__(self, path: Path, partitions: int, clock: Clock, deadline_ms: int) -> None:
+    def __init__(self, path: Path, partitions: int, clock: Clock, times: Times) -> None:
         self.url = f"sqlite:{path}"
         self.partitions = partitions
         self._path = path
+        self._times = times
         self._clock = clock
         self._layout = Layout(partitions)
         self._connection = connect(path)
         self._heads = Heads(self._layout, self._connection)
-        self._reader = Reader(path, self._layout, self._heads, self._connection, deadline_ms)
-        self._worker = Worker(path, clock, deadline_ms, self._heads.apply)
+        self._reader = Reader(path, self._layout, self._heads, self._connection, times.deadline_ms)
+        self._worker = Worker(path, clock, times.deadline_ms, self._heads.apply)
         self._memberships: list[SqliteMembership] = []
 
     @classmethod
     async def open(
-        cls, path: Path, *, partitions: int | None = None, clock: Clock | None = None, deadline_ms: int = DEADLINE_MS
+        cls, path: Path, *, partitions: int | None = None, clock: Clock | None = None, times: Times = DEFAULT_TIMES
     ) -> "SqliteLog":
         """Open the log, creating it (with `partitions`, else 16) if it is not there. Errors: see `open_file`."""
-        path, recorded = await asyncio.to_thread(open_file, path, partitions, deadline_ms)
-        return cls(path, recorded, clock or SystemClock(), deadline_ms)
+        path, recorded = await asyncio.to_thread(open_file, path, partitions, times.deadline_ms)
+        return cls(path, recorded, clock or SystemClock(), times)
 
     async def append(self, drafts: Sequence[Draft]) -> list[int]:
         """Write the drafts durably, as one transaction, unfenced; see the port."""
@@ -75,11 +74,13 @@ class SqliteLog:
         epoch = await self._worker.run(partial(open_shard, shard=shard, owner=owner))
         return SqliteWriter(shard, epoch, self._worker, self._encode)
 
-    async def join(self, node: str, *, heartbeat_ms: int = HEARTBEAT_MS, lease_ms: int = LEASE_MS) -> SqliteMembership:
-        """Become a member under a name; one membership a handle."""
-        membership = SqliteMembership(node, lease_ms, self._worker, self._reader, self._heads)
-        self._memberships.append(membership)
-        await membership.start(heartbeat_ms)
+    async def join(self, node: str) -> SqliteMembership:
+        """Become a member under a name; a handle has one membership, the newest."""
+        for earlier in self._memberships:
+            await earlier.leave()
+        membership = SqliteMembership(node, self._times, self._worker, self._reader, self._heads)
+        self._memberships = [membership]
+        await membership.start()
         return membership
 
     async def nodes(self) -> list[NodeInfo]:

@@ -10,10 +10,8 @@ from ..port import Assignment, NodeInfo
 from . import leases
 from .heads import Heads
 from .reader import Reader
+from .times import Times
 from .worker import Worker
-
-HEARTBEAT_MS: Final = 1_000
-LEASE_MS: Final = 5_000
 
 # One statement, so one snapshot: generation and shards belong together.
 _MINE: Final = """
@@ -30,9 +28,10 @@ LEFT JOIN shards ON holder = nodes.node GROUP BY nodes.node ORDER BY nodes.node
 class SqliteMembership:
     """Heartbeats run on the writing thread; what the file says of this node is read again whenever a generation ends."""
 
-    def __init__(self, node: str, lease_ms: int, worker: Worker, reader: Reader, heads: Heads) -> None:
+    def __init__(self, node: str, times: Times, worker: Worker, reader: Reader, heads: Heads) -> None:
         self.node = node
-        self._lease = leases.Lease(node, uuid.uuid4().hex, lease_ms * 1_000)
+        self._lease = leases.Lease(node, uuid.uuid4().hex, times.lease_ms * 1_000)
+        self._heartbeat_ms = times.heartbeat_ms
         self._worker = worker
         self._reader = reader
         self._heads = heads
@@ -40,11 +39,11 @@ class SqliteMembership:
         self._changed = asyncio.Event()
         self._left = False
 
-    async def start(self, heartbeat_ms: int) -> None:
+    async def start(self) -> None:
         """Join, and keep the lease alive from now on."""
         await self._worker.run(partial(leases.join, lease=self._lease))
         self._heads.on_generation = self._read_again
-        self._worker.every(heartbeat_ms, partial(leases.heartbeat, lease=self._lease))
+        self._worker.every(self._heartbeat_ms, partial(leases.heartbeat, lease=self._lease))
         await self._reader.ask(self._read)
 
     async def assignment(self) -> Assignment:
@@ -75,7 +74,7 @@ class SqliteMembership:
         if self._left:
             return
         self._left = True
-        self._worker.every(HEARTBEAT_MS, None)
+        self._worker.every(self._heartbeat_ms, None)
         await self._worker.run(partial(leases.leave, lease=self._lease))
 
     def _read_again(self) -> None:

@@ -29,6 +29,8 @@ Answers = list[tuple["asyncio.Future[Any] | None", Any]]
 SWITCH_INTERVAL_S: Final = 0.0005
 """Of Python's lock, set for the process. At the default of 5 ms a busy event loop, which lets the lock go more often than that but
 at once takes it again, starves the writing thread: up to 400 ms a commit of 1,500 records were measured, now 15."""
+_NOT_WRITTEN: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+"""Errors of COMMIT after which the frame that makes it a commit cannot be whole; after a failed fsync it may be."""
 GROUP_MAX: Final = 256
 """Jobs a transaction: bounds how long the lock is held."""
 
@@ -138,8 +140,7 @@ class Worker:
             self._connected().execute("ROLLBACK" if state is None else "COMMIT")
         except sqlite3.Error as error:
             self._disconnect()
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                # The frame that would have made it a commit was not written whole.
+            if error.sqlite_errorcode in _NOT_WRITTEN:
                 self._fail(jobs, self._unreachable(error))
             else:
                 self._answer(
