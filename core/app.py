@@ -3,7 +3,6 @@
 from typing import Any
 
 from ..schemas import Contract, Record
-
 from .behaviour import Behaviour
 from .errors import ValidationFailed
 

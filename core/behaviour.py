@@ -11,7 +11,6 @@ from typing import Any, Generic, NamedTuple, TypeAlias
 from typing_extensions import TypeVar
 
 from ..schemas import Event, Message, State, derived_id
-
 from .address import PARTICIPANT_KINDS, Address
 from .decision import Decision
 from .errors import ValidationFailed

@@ -3,9 +3,8 @@
 import asyncio
 import getpass
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, Protocol
 
 import structlog
@@ -15,14 +14,14 @@ from ..schemas import Contract, Envelope, Event, MalformedRecord, Message, Recor
 from .address import Address
 from .clock import Clock, SystemClock
 from .decision import Priority
-from .errors import AppendUnknown, AskTimedOut, LogUnreachable, Refused, ValidationFailed
+from .errors import AppendUnknown, AskTimedOut, Refused, ValidationFailed
 from .log.open import open_log
-from .log.port import EVENTS, OUTBOX, Draft, Log, Stored
+from .log.port import EVENTS, Draft, Log, Stored
+from .runtime.outbox import Outbox
 from .runtime.records import RUNTIME_RECORDS, MessageRefused
 from .runtime.schema_store import SchemaStore
 from .runtime.shard_options import ShardOptions
 from .runtime.wire import PROTOCOL_VERSION, message_draft
-from .runtime.outbox import Outbox
 
 logger = structlog.get_logger("hms.client")
 M = TypeVar("M", bound=Message[Any])

@@ -6,7 +6,6 @@ from typing import Any, Final, Generic, Literal, Never
 from typing_extensions import TypeVar
 
 from ..schemas import Event, Message, Record
-
 from .address import Address
 
 E = TypeVar("E", bound=Event)

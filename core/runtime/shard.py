@@ -18,7 +18,6 @@ from .commit_record import Head, commit_draft, following
 from .effects import EffectRunner
 from .history import History
 from .housekeeping import Housekeeping
-from .inbound import Inbound
 from .installed import Behaviours
 from .lanes import Lanes
 from .pace import Pace

@@ -6,17 +6,17 @@ the transaction. What an input leads to is worked out first and taken over only 
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...schemas import Envelope, Event, Record, derived_id, partition_of
 from ..address import is_participant
 from ..behaviour import Context
-from ..decision import Decision, Timer
+from ..decision import Decision
 from ..log.port import Draft, Stored
 from . import verdict as verdicts
 from .actor_table import ActorTable
-from .cell import Cell
 from .cause import EFFECT_SOURCE, Cause, cause_of
+from .cell import Cell
 from .dedup import AnswerTable
 from .inbound import Inbound
 from .installed import Behaviours
@@ -32,22 +32,14 @@ from .records import (
     MessageRefused,
     PendingEffect,
     PendingTimer,
-    TimerCancelled,
     TimerFired,
     TimerSet,
 )
 from .shard_options import ShardOptions
 from .wire import PROTOCOL_VERSION, Pen, framed
+from .work import EvolveFailed, Work, work
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Work(NamedTuple):
-    """What one input leads to, complete and encoded, not yet taken over."""
-
-    drafts: list[Draft]
-    folds: list[tuple[Event, str, bytes, Any]]
-    answer: bytes
 
 
 class Turn:
@@ -194,7 +186,7 @@ class Turn:
             decision = Decision((*first, *decision.events), decision.sends, decision.timers, decision.reply)
         try:
             work = self._work(cell, cause, decision)
-        except _EvolveFailed as error:
+        except EvolveFailed as error:
             self._quarantine(cell, cause, error)
             self._bury(inbound, verdicts.QUARANTINED, error.__cause__ or error)
             return
@@ -250,27 +242,7 @@ class Turn:
     # --- consequences -------------------------------------------------------------------------------------------
 
     def _work(self, cell: Cell, cause: Cause, decision: Decision[Event]) -> Work:
-        """Evolve and encode everything that a decision says; raise without having changed anything."""
-        drafts: list[Draft] = []
-        folds: list[tuple[Event, str, bytes, Any]] = []
-        state: Any = cell.state
-        events = decision.events
-        if decision.timers:
-            events = (*events, *self._timer_events(cell, cause, decision.timers))
-        for index, event in enumerate(events):
-            if type(event) in cell.installed.events:
-                state = _evolved(cell, state, event)
-            event_id = derived_id(cell.address, cause.message_id, "event", str(index))
-            drafts.append(self._pen.event(cell.address, cause, event, event_id))
-            value = drafts[-1].value or b""
-            folds.append((event, event_id, value, state))
-        for index, sending in enumerate(decision.sends):
-            drafts.append(self._pen.send(cell.address, cause, sending, index))
-        answer = b""
-        if decision.reply is not None:
-            answer = framed(self._contract, decision.reply)
-            self._answer(cell.address, cause, decision.reply, drafts)
-        return Work(drafts, folds, answer)
+        return work(self._pen, self._contract, cell, cause, decision)
 
     def _take_over(self, cell: Cell, work: Work) -> None:
         self.drafts.extend(work.drafts)
@@ -286,30 +258,6 @@ class Turn:
     def _take_over_events(self, cell: Cell, envelope: Envelope, events: tuple[Event, ...]) -> None:
         if events:
             self._take_over(cell, self._work(cell, cause_of(envelope, cell.address), Decision(events, (), (), None)))
-
-    def _timer_events(self, cell: Cell, cause: Cause, timers: Any) -> list[Event]:
-        generation = cell.generation
-        events: list[Event] = []
-        known = set(cell.timers)
-        for timer in timers:
-            if timer.message is not None:
-                generation += 1
-                events.append(self._timer_set(timer, generation, cause))
-                known.add(timer.name)
-            elif timer.name in known:
-                events.append(TimerCancelled(name=timer.name, generation=generation))
-                known.discard(timer.name)
-        return events
-
-    def _timer_set(self, timer: Timer, generation: int, cause: Cause) -> TimerSet:
-        assert timer.message is not None  # noqa: S101 - for the type checker; the caller asked
-        return TimerSet(
-            name=timer.name,
-            generation=generation,
-            due_us=self.now_us + timer.after_ms * 1_000,
-            message=framed(self._contract, timer.message),
-            correlation_id=cause.correlation_id,
-        )
 
     def _quarantine(self, cell: Cell, cause: Cause, error: Exception) -> None:
         fingerprint = cell.installed.behaviour.fingerprint
@@ -408,47 +356,6 @@ class Turn:
 
 
 _NOT_REMEMBERED = (verdicts.DUPLICATE, verdicts.FORWARDED, verdicts.MALFORMED)
-
-
-class _EvolveFailed(Exception):
-    """`evolve` raised on an event that its own `decide` made."""
-
-
-def _evolved(cell: Cell, state: Any, event: Event) -> Any:
-    try:
-        return cell.installed.behaviour.evolve(state, event)
-    except Exception as error:
-        raise _EvolveFailed from error
-
-
-def _input(self, inbound: Inbound, verdict: str, answer: bytes = b"") -> None:
-    envelope = inbound.envelope
-    stored = inbound.stored
-    if envelope is None or not is_participant(envelope.source) or verdict in _NOT_REMEMBERED:
-        self.inputs.append(_input(inbound.lane, stored.offset, verdict))
-        return
-    source, id_, at_us = envelope.source, envelope.id, stored.at_us
-    self.inputs.append(_input(inbound.lane, stored.offset, verdict, source=source, id=id_, at_us=at_us, answer=answer))
-    self.new_answers[source, id_] = Answer(source=source, id=id_, at_us=at_us, verdict=verdict, answer=answer)
-
-
-_NOT_REMEMBERED = (verdicts.DUPLICATE, verdicts.FORWARDED, verdicts.MALFORMED)
-
-
-class _EvolveFailed(Exception):
-    """`evolve` raised on an event that its own `decide` made."""
-
-
-def _evolved(cell: Cell, state: Any, event: Event) -> Any:
-    try:
-        return cell.installed.behaviour.evolve(state, event)
-    except Exception as error:
-        raise _EvolveFailed from error
-
-
-def cause_of(envelope: Envelope, actor: str) -> Cause:
-    sender = actor if envelope.source.startswith(EFFECT_SOURCE) else envelope.source
-    return Cause(envelope.id, sender, envelope.correlation_id, envelope.priority, envelope.reply_to)
 
 
 def _input(

@@ -54,7 +54,7 @@ class Pen:
         self._partitions = partitions
         self._contract = contract
         self._bytes_max = bytes_max
-        self._now_us = now_us
+        self.now_us = now_us
 
     def event(self, actor: str, cause: Cause, event: Event, event_id: str) -> Draft:
         """Return an actor's event."""
@@ -64,7 +64,7 @@ class Pen:
             actor,
             actor,
             record_type.name,
-            self._now_us,
+            self.now_us,
             cause.correlation_id,
             cause.message_id,
             None,
@@ -84,7 +84,7 @@ class Pen:
             actor,
             sending.to,
             record_type.name,
-            self._now_us,
+            self.now_us,
             cause.correlation_id,
             cause.message_id,
             actor if sending.reply else None,
@@ -102,7 +102,7 @@ class Pen:
             actor,
             destination,
             record_type.name,
-            self._now_us,
+            self.now_us,
             cause.correlation_id,
             cause.message_id,
             None,
@@ -127,7 +127,7 @@ class Pen:
         """Return a record of the shard itself whose body is encoded already."""
         id_ = derived_id(key, *id_parts)
         envelope = Envelope(
-            id_, key, key, record_type.name, self._now_us, id_, None, None, "normal", None, PROTOCOL_VERSION
+            id_, key, key, record_type.name, self.now_us, id_, None, None, "normal", None, PROTOCOL_VERSION
         )
         value = record_type.wire(body, envelope)
         return Draft(topic, self._shard, key.encode(), value, headers_for(envelope))
@@ -150,7 +150,7 @@ class Pen:
             headers=tuple(Header(name=name, value=header) for name, header in headers) if whole else (),
         )
         key = envelope.destination if envelope is not None else f"shard/{self._shard}"
-        place = (stored.topic, str(stored.partition), str(stored.offset), str(self._now_us if stored.offset < 0 else 0))
+        place = (stored.topic, str(stored.partition), str(stored.offset), str(self.now_us if stored.offset < 0 else 0))
         return self.own(key, DEAD_LETTERS, letter, id_parts=("dead-letter", *place))
 
 
