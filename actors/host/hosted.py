@@ -58,6 +58,7 @@ class HostedComponent:
         self._accepting = asyncio.Lock()
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
+        self._leaving: list[Process] = []
         self._restart_at: float | None = None
         self._halted = self._heal = self._kill = False
         self._watching: asyncio.Task[None] | None = None
@@ -102,9 +103,10 @@ class HostedComponent:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-        if self.process is not None:
-            process, self.process = self.process, None
-            await process.detach()
+        watched, self.process = self.process, None
+        for process in (watched, *self._leaving):
+            if process is not None:
+                await process.detach()
 
     def reconsider(self) -> None:
         """Heal, now that the log is away, what was told and may never have been heard."""
@@ -214,6 +216,7 @@ class HostedComponent:
         if self.process is not process or process.exited.cancelled():
             return
         self.process = None
+        self._leaving = [*(other for other in self._leaving if not other.left), process]
         if self._watching is not None:
             self._watching.cancel()
         self._watching = self._limits = None

@@ -60,7 +60,7 @@ def not_alive(subject: Subject) -> str | None:
         return f"process {subject.pid} is gone"
     if row.state == "T":
         return f"process {subject.pid} is stopped (state T): it needs a CONT"
-    return f"process {subject.pid} is a zombie (state {row.state})" if row.gone else None
+    return f"process {subject.pid} is a zombie (state {row.state})" if row.zombie else None
 
 
 def _alive_first(ask: Question, subject: Subject) -> Question:

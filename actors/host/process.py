@@ -84,8 +84,15 @@ class Process:
         self._ask({"ask": "kill"})
         return await self._ended_within(SHIM_SLACK_S)
 
+    @property
+    def left(self) -> bool:
+        """Whether it is over and its shim is gone."""
+        return self._listening.done()
+
     async def detach(self) -> None:
-        """Stop watching; the component runs on."""
+        """Stop watching; the component runs on. Of one that is over, only the shim's leaving is waited for, briefly."""
+        if self.exited.done():
+            await asyncio.wait({self._listening}, timeout=1)
         self._listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._listening

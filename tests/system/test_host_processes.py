@@ -301,7 +301,7 @@ def test_a_zombie_is_not_alive(tmp_path: Path) -> None:
             "working folder '/no/such/folder': No such file or directory",
         ),
         ({"command": ["true"], "user": "nobody-here"}, "user 'nobody-here': there is no such user on this host"),
-        ({"command": ["true"], "open_files": 1 << 40}, f"open_files {1 << 40}: this user may have at most "),
+        ({"command": ["true"], "open_files": 10**9}, f"open_files {10**9}: this user may have at most "),
     ],
 )
 def test_a_command_that_cannot_be_executed_is_a_failed_start_with_its_reason(

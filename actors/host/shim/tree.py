@@ -33,7 +33,12 @@ class Row(NamedTuple):
 
     @property
     def gone(self) -> bool:
-        """Whether it only waits to be reaped."""
+        """Whether it only waits to be reaped; a zombie whose other threads go on does not."""
+        return self.zombie and self.threads <= 1
+
+    @property
+    def zombie(self) -> bool:
+        """Whether its main thread has ended."""
         return self.state in "ZX"
 
 
