@@ -1,4 +1,4 @@
-"""From a record's class to its Avro schema.
+r"""From a record's class to its Avro schema.
 
 The list of types that a field may have is closed, and anything else is refused when the class is registered:
 
@@ -9,8 +9,8 @@ The list of types that a field may have is closed, and anything else is refused 
 | `float` | double |
 | `bool`, `bytes` | boolean, bytes |
 | `datetime` with a time zone, `AwareDatetime` | long, `timestamp-micros` |
-| `X \\| None` | union with null |
-| `A \\| B` of records | union of records |
+| `X \| None` | union with null |
+| `A \| B` of records | union of records |
 | `tuple[X, ...]`, `dict[str, X]` | array, map |
 | a `Record` | record |
 
@@ -21,6 +21,7 @@ import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from inspect import cleandoc
+from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -203,21 +204,27 @@ def _default(info: FieldInfo, where: str) -> Any:
 def _json(default: Any, where: str) -> Any:
     """Return a default as Avro writes it in a schema."""
     match default:
+        case Record():
+            return {name: _json(value, where) for name, value in default.__dict__.items()}
+        case dict():
+            return {key: _json(value, where) for key, value in default.items()}
+        case tuple() | list():
+            return [_json(item, where) for item in default]
+        case _:
+            return _json_scalar(default, where)
+
+
+def _json_scalar(default: Any, where: str) -> Any:
+    match default:
         case bytes():
             return default.decode("latin-1")
         case datetime():
             return instant_us(default, where)
-        case Record():
-            return {name: _json(value, where) for name, value in default.__dict__.items()}
-        case tuple() | list():
-            return [_json(item, where) for item in default]
-        case dict():
-            return {key: _json(value, where) for key, value in default.items()}
-        case float() if default != default or default in {float("inf"), float("-inf")}:  # noqa: PLR0124 - NaN
+        case float() if not isfinite(default):
             raise UnsupportedType(f"{where}: JSON has no {default}; use None for no value")
         case str():
-            return str(default)
-        case None | bool() | int() | float():
+            return str(default)  # a member of a StrEnum too
+        case None | int() | float():
             return default
         case _:
             raise UnsupportedType(f"{where}: expected a default of the field's own type, got {default!r}")

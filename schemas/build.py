@@ -23,7 +23,7 @@ def needs_no_check(cls: type[Record]) -> bool:
     """Say whether what Avro has read is a valid record of this class already.
 
     It is, if all fields are scalars, the model runs no code of its own, and either no field has a constraint or the
-    class is an event or a state: only the fenced writer writes those, and it has validated them. Anybody may send a message.
+    class is an event or a state: only the fenced writer writes those, validated; a message is anybody's.
     """
     if _runs_code(cls):
         return False
@@ -47,7 +47,7 @@ def _runs_code(cls: type[Record]) -> bool:
 
 
 def _is_scalar(annotation: Any, *, trusted: bool) -> bool:
-    """Say whether Avro gives the very value: a word of a `Literal` it does, but only a trusted writer's is in the list."""
+    """Say whether Avro gives the very value; of a `Literal`, only a trusted writer's word is surely in the list."""
     members = branches(annotation) or (annotation,)
     found = [plain(member) if trusted else member for member in members]
     return all((isinstance(member, type) and member in _SCALARS) or (trusted and _is_word(member)) for member in found)

@@ -20,8 +20,8 @@ class Decoded(NamedTuple):
 class Contract:
     """The registered types of some apps, and how any value on the log is read.
 
-    Register everything first, publish `schemas()` before the first record that uses them, and `learn` what `hms.schemas`
-    holds.
+    Register everything first, publish `schemas()` before the first record that uses them, and `learn` what
+    `hms.schemas` holds.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Contract:
             raise SchemaCollision(schema_id, known.name, name)
 
     def schemas(self) -> Iterator[tuple[int, str]]:
-        """Give the id and the normalised text of every registered type: what `hms.schemas` must hold before they are used."""
+        """Give id and normalised text of every registered type, for `hms.schemas` to hold before they are used."""
         return ((known.schema_id, known.schema_json) for known in self._by_name.values())
 
     def types(self) -> Iterator[RecordType[Any]]:
@@ -106,7 +106,7 @@ class Contract:
         return Decoded(envelope, self._adopted(foreign, data))
 
     def decode_body(self, value: bytes) -> Record | Unknown:
-        """Return the record alone, in half the time; what follows the body is not looked at. Raises `MalformedRecord`."""
+        """Return the record alone, without a look at what follows the body; raises `MalformedRecord`."""
         known = self._by_frame.get(value[:FRAME_BYTES])
         if known is not None:
             record: Record = known.decode_body(value, FRAME_BYTES)

@@ -1,7 +1,7 @@
 """The envelope: who sent what to whom, when and why; the last field of every record on the log.
 
 It is written and read by hand. Its eleven fields never vary, so a straight line of code does the work of a schema walk:
-0.9 us to write and 2.8 us to read, where fastavro takes 4.7 and 4.9 (Python 3.11, one core of two). The bytes are plain
+1.3 us to write and 3.3 us to read, where fastavro takes 4.7 and 4.9 (Python 3.11, one core of two). The bytes are plain
 Avro for `ENVELOPE_SCHEMA`; a test holds the two equal. Bodies, which do vary, are fastavro's.
 """
 
@@ -15,10 +15,12 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 AT_US_MAX: Final = 253_402_300_799_999_999
 """The last microsecond of the year 9999: behind it there is no `datetime`."""
 _LONG_MAX: Final = 2**63 - 1
+_MORE: Final = 0x80
+"""The bit of a byte which says that more follow."""
 
 
 class Envelope(NamedTuple):
-    """A record's own data about itself; `at_us` (microseconds, UTC) is the sender's claim, `ttl_ms` runs from append time."""
+    """A record's data about itself; `at_us` (microseconds, UTC) is the sender's claim, `ttl_ms` runs from append."""
 
     id: str
     source: str
@@ -65,8 +67,8 @@ def _varint(number: int) -> bytes:
     """Return Avro's long: zigzag, seven bits a byte, low ones first."""
     rest = (number << 1) ^ (number >> 63)
     out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
+    while rest >= _MORE:
+        out.append(rest & 0x7F | _MORE)
         rest >>= 7
     out.append(rest)
     return bytes(out)
@@ -131,7 +133,7 @@ def _read_long(data: bytes, at: int) -> tuple[int, int]:
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the high bit says that more follows
+        if byte < _MORE:
             return (value >> 1) ^ -(value & 1), at
     raise InvalidEnvelope(f"expected a 64-bit integer before byte {at}, got one of more than ten bytes")
 

@@ -1,4 +1,4 @@
-"""Types that this process has no class for: older versions of its own, and strangers' altogether, read by their schemas.
+"""Types that this process has no class for, read by their schemas: strangers', and its own as other versions have them.
 
 Schemas come from the log, so they are not trusted: only the closed list is taken. A schema that contains itself, or an
 array of nothing, would let a few bytes eat the stack or the memory.
@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any, Final, NamedTuple, cast
 
 from fastavro import parse_schema, schemaless_reader
+from fastavro.schema import SchemaParseException
 
 from .avro import instant_us
 from .envelope import ENVELOPE_SCHEMA, Envelope, decode_envelope, encode_envelope
@@ -22,7 +23,7 @@ _OUR_ENVELOPE: Final = normalised(ENVELOPE_SCHEMA)
 
 
 class Unknown(NamedTuple):
-    """A record whose class is not registered: its type and its fields; a branch of a union is a `(name, fields)` pair."""
+    """A record whose class is not registered: type and fields; a branch of a union is a `(name, fields)` pair."""
 
     type: str
     data: dict[str, Any]
@@ -36,14 +37,14 @@ class ForeignType:
     def __init__(self, schema_json: str) -> None:
         try:
             schema = json.loads(schema_json)
-            verify(schema)
+            _Verifier().check(schema)
             self.schema_json = normalised(schema)
             self._body, self._envelope = _halves(schema)
-        except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            self.name: str = schema["name"]
+            self.version: int = _version(schema)
+        except (LookupError, ValueError, TypeError, AttributeError, RecursionError, SchemaParseException) as error:
             raise SchemaError(f"expected a wire schema, got {schema_json[:200]!r}: {error}") from error
         self.schema_id = schema_id(self.schema_json)
-        self.name: str = schema["name"]
-        self.version: int = schema.get("version", 1)
 
     def body(self, value: bytes) -> dict[str, Any]:
         """Return the fields of a framed value; raises `TruncatedRecord`."""
@@ -81,6 +82,13 @@ def _halves(schema: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | No
     return cast("dict[str, Any]", body), cast("dict[str, Any] | None", envelope)
 
 
+def _version(schema: dict[str, Any]) -> int:
+    version = schema.get("version", 1)
+    if type(version) is not int or version < 1:
+        raise SchemaError(f"expected a version of 1 or more, got {version!r}")
+    return version
+
+
 def _evolved_envelope(schema: dict[str, Any], stream: BytesIO) -> Envelope:
     """Read another version's envelope: fields unknown here are dropped, missing ones take their defaults."""
     try:
@@ -96,32 +104,41 @@ def _evolved_envelope(schema: dict[str, Any], stream: BytesIO) -> Envelope:
     return checked
 
 
-def verify(schema: Any, opened: tuple[str, ...] = (), sizes: dict[str, bool] | None = None) -> bool:
-    """Check that a schema is of the closed list and nests at most 32 deep; return whether its values take bytes.
+class _Verifier:
+    """One pass over a schema from the log. Each method says whether the values take bytes, and raises `SchemaError`."""
 
-    `opened` names the records around it, `sizes` those met so far. Raises `SchemaError`.
-    """
-    sizes = {} if sizes is None else sizes
-    if len(opened) > _DEPTH_MAX:
-        raise SchemaError(f"expected at most {_DEPTH_MAX} levels")
-    match schema:
-        case "null":
-            return False
-        case str() if schema in _SCALARS:
-            return True
-        case str() if schema in sizes and schema not in opened:
-            return sizes[schema]
-        case list():
-            return all([verify(branch, (*opened, ""), sizes) for branch in schema]) or True
-        case {"type": "record", "name": str(name), "fields": list(fields)}:
-            sizes[name] = False
-            sizes[name] = any([verify(field["type"], (*opened, name), sizes) for field in fields])
-            return sizes[name]
-        case {"type": "array", "items": items} if verify(items, (*opened, ""), sizes):
-            return True
-        case {"type": "map", "values": values}:
-            return verify(values, (*opened, ""), sizes) or True
-        case {"type": "long", "logicalType": "timestamp-micros"}:
-            return True
-        case _:
-            raise SchemaError(f"expected a type that this contract writes, got {str(schema)[:100]}")
+    def __init__(self) -> None:
+        self._take_bytes: dict[str, bool] = {}
+        self._depth = 0
+
+    def check(self, schema: Any) -> bool:
+        if self._depth == _DEPTH_MAX:
+            raise SchemaError(f"expected at most {_DEPTH_MAX} levels")
+        self._depth += 1
+        takes_bytes = self._composite(schema) if isinstance(schema, (dict, list)) else self._named(schema)
+        self._depth -= 1
+        return takes_bytes
+
+    def _named(self, schema: Any) -> bool:
+        """Take a scalar, or a record that is complete; one that is still open would contain itself."""
+        if schema in _SCALARS or schema == "null":
+            return bool(schema != "null")
+        if schema not in self._take_bytes:
+            raise SchemaError(f"expected a scalar or a record defined before, got {schema!r}")
+        return self._take_bytes[schema]
+
+    def _composite(self, schema: Any) -> bool:
+        match schema:
+            case list():
+                return len([self.check(branch) for branch in schema]) > 0
+            case {"type": "record", "name": str(name), "fields": list(fields)}:
+                takes_bytes = [self.check(field["type"]) for field in fields]
+                self._take_bytes[name] = any(takes_bytes)
+                return any(takes_bytes)
+            case {"type": "array", "items": items} if self.check(items):
+                return True
+            case {"type": "map", "values": values}:
+                return self.check(values) or True
+            case {"type": "long", "logicalType": "timestamp-micros"}:
+                return True
+        raise SchemaError(f"expected a type that this contract writes, got {str(schema)[:100]}")

@@ -15,7 +15,7 @@ _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]
 
 
 def derived_id(*fields: str) -> str:
-    """Return the UUIDv8 that belongs to these fields: 128 bits of SHA-256 over them, each after its length in UTF-8 (4 bytes).
+    """Return the UUIDv8 of some fields: 128 bits of SHA-256 over them in UTF-8, each after its length (4 bytes).
 
     The lengths make it injective: ("a", "bc") and ("ab", "c") give different ids.
     """

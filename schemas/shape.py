@@ -78,12 +78,22 @@ def _from_wire(annotation: Any, namespace: str) -> Convert | None:
 def _collection(annotation: Any, namespace: str, compiled: Callable[[Any, str], Convert | None]) -> Convert | None:
     origin = get_origin(annotation)
     if origin is tuple:
-        item = compiled(get_args(annotation)[0], namespace)
-        return None if item is None else lambda values: [item(value) for value in values]
+        return _each(compiled(get_args(annotation)[0], namespace))
     if origin is dict:
-        item = compiled(get_args(annotation)[1], namespace)
-        return None if item is None else lambda values: {key: item(value) for key, value in values.items()}
+        return _each_value(compiled(get_args(annotation)[1], namespace))
     return None
+
+
+def _each(item: Convert | None) -> Convert | None:
+    return item and (lambda values: [item(value) for value in values])
+
+
+def _each_value(item: Convert | None) -> Convert | None:
+    return item and (lambda values: {key: item(value) for key, value in values.items()})
+
+
+def _or_none(inner: Convert | None) -> Convert | None:
+    return inner and (lambda value: None if value is None else inner(value))
 
 
 def _aware(instant: datetime) -> datetime:
@@ -96,8 +106,7 @@ def _aware(instant: datetime) -> datetime:
 
 def _union_to_wire(members: tuple[Any, ...], namespace: str) -> Convert | None:
     if not is_record(members[0]):
-        inner = _to_wire(members[0], namespace)
-        return None if inner is None else lambda value: None if value is None else inner(value)
+        return _or_none(_to_wire(members[0], namespace))
     table = {cls: (type_name(cls, namespace), record_to_wire(cls, namespace)) for cls in members}
 
     def convert(record: Record | None) -> tuple[str, dict[str, Any]] | None:
@@ -113,9 +122,10 @@ def _union_to_wire(members: tuple[Any, ...], namespace: str) -> Convert | None:
 
 def _union_from_wire(members: tuple[Any, ...], namespace: str) -> Convert | None:
     if not is_record(members[0]):
-        inner = _from_wire(members[0], namespace)
-        return None if inner is None else lambda value: None if value is None else inner(value)
-    table = {type_name(cls, namespace): (cls, record_from_wire(cls, namespace)) for cls in members}
+        return _or_none(_from_wire(members[0], namespace))
+    table: dict[str, tuple[type[Record], Convert | None]] = {
+        type_name(cls, namespace): (cls, record_from_wire(cls, namespace)) for cls in members
+    }
 
     def convert(branch: tuple[str, dict[str, Any]] | None) -> Record | None:
         if branch is None:

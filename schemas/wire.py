@@ -101,7 +101,7 @@ class RecordType(Generic[T]):
         return self.wire(self.encode_body(record), envelope)
 
     def decode_body(self, data: bytes, start: int = 0) -> T:
-        """Return the record whose body begins at `start` (`FRAME_BYTES` in a framed value); what follows is not looked at."""
+        """Return the record whose body begins at `start` (`FRAME_BYTES` in a framed value), whatever follows it."""
         return self._build(self._read(BytesIO(data), start))
 
     def decode(self, value: bytes) -> tuple[Envelope, T]:
