@@ -46,6 +46,38 @@ _HOME = {
     "core.runtime.records": ("EffectFailed", "MessageRefused"),
     "schemas": ("Envelope", "Event", "Message", "Record", "State"),
 }
+__all__ = (  # the same names again, spelt out for type checkers
+    "App",
+    "AskTimedOut",
+    "Asks",
+    "Address",
+    "Behaviour",
+    "Client",
+    "Context",
+    "Decision",
+    "Effect",
+    "EffectFailed",
+    "Envelope",
+    "Event",
+    "HmsError",
+    "LogUnreachable",
+    "Message",
+    "MessageRefused",
+    "Record",
+    "Recorded",
+    "Refused",
+    "Send",
+    "State",
+    "Timer",
+    "accept",
+    "cancel",
+    "connect",
+    "on",
+    "participant",
+    "refuse",
+    "send",
+    "timer",
+)
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 

@@ -1,0 +1,65 @@
+"""Looking at actors without owning them: the fold of the log as it is now, by somebody who writes nothing."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ...schemas import partition_of
+from ..app import App
+from ..log.port import Log
+from .cell import Cell
+from .commit_record import Head
+from .history import History, LogHistory
+from .installed import Behaviours
+from .restore import ShardMemory, restore
+from .schema_store import SchemaStore
+from .shard_options import ShardOptions
+
+
+class Seen(NamedTuple):
+    """An actor as the log has it: `as_of_us` is the shard's last committed time, 0 where it has none."""
+
+    address: str
+    state: Any
+    event_count: int
+    as_of_us: int
+    quarantine: str
+
+
+class View:
+    """Folds shards of a log read-only, with the given apps' code."""
+
+    def __init__(self, log: Log, apps: Sequence[App], *, history: History | None = None) -> None:
+        self.log = log
+        self.behaviours = Behaviours(apps)
+        self._schemas = SchemaStore(log, self.behaviours.contract)
+        self._history = history or LogHistory(log)
+
+    async def actor(self, address: str) -> Seen | None:
+        """Return one actor, or None if it never had an event."""
+        memory = await self._memory(partition_of(address, self.log.partitions))
+        found = _seen(memory, address)
+        return found if found is not None and found.event_count else None
+
+    async def actors(self, wanted: Callable[[str], bool]) -> list[Seen]:
+        """Return every actor whose address is wanted, by address."""
+        found: list[Seen] = []
+        for shard in range(self.log.partitions):
+            memory = await self._memory(shard)
+            addresses = [address for address in memory.actors.addresses() if wanted(address)]
+            found.extend(seen for address in addresses if (seen := _seen(memory, address)) is not None)
+        return sorted(found, key=lambda seen: seen.address)
+
+    async def heads(self) -> list[Head]:
+        """Return where each shard's chain of commits stands."""
+        return [(await self._memory(shard)).head for shard in range(self.log.partitions)]
+
+    async def _memory(self, shard: int) -> ShardMemory:
+        await self._schemas.refresh()
+        return await restore(self.log, shard, self.behaviours, ShardOptions(), self._history)
+
+
+def _seen(memory: ShardMemory, address: str) -> Seen | None:
+    cell: Cell | None = memory.actors.get(address)
+    if cell is None:
+        return None
+    return Seen(address, cell.state, cell.count, memory.head.now_us, cell.quarantine)
