@@ -47,10 +47,10 @@ _HOME = {
     "schemas": ("Envelope", "Event", "Message", "Record", "State"),
 }
 __all__ = (  # the same names again, spelt out for type checkers
+    "Address",
     "App",
     "AskTimedOut",
     "Asks",
-    "Address",
     "Behaviour",
     "Client",
     "Context",
