@@ -93,12 +93,13 @@ class IncidentClosed(Event):
 class GroupRecoverySeen(Event):
     """A group healed an exit by itself, as its restart policy says."""
 
+    recovery_id: str
     component_id: str
     group_id: str
-    phase: str
-    result: str
-    from_incarnation: int
-    to_incarnation: int
+    stage: str
+    decision: str
+    outcome: str
+    incarnation: int
     reason: str
     duration_ms: int
 

@@ -81,16 +81,20 @@ class CancelTask(Message[TaskStatus]):
     """
 
     task_id: str
-    reason: str = ""
+    reason: Annotated[str, Field(max_length=1_000)] = ""
 
 
 class FinishedTask(Record):
     """One line of the meta supervisor's short memory; the whole is in `task/ID`."""
 
     id: str
+    type: str
     status: str
+    priority: str
     fingerprint: str
-    reason: str = ""
+    error: str | None = None
+    submitted_at: datetime
+    finished_at: datetime
 
 
 class TaskList(Record):

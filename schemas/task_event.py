@@ -34,7 +34,8 @@ class TaskFoundEnded(Event):
 
     task_id: str
     status: str
-    fingerprint: str
+    error: str | None
+    at: datetime
 
 
 class TaskReady(Event):
@@ -82,6 +83,7 @@ class TaskCompleted(Event):
     task_id: str
     supervisor_id: str
     result_json: str
+    at: datetime
 
 
 class TaskFailed(Event):
@@ -90,6 +92,7 @@ class TaskFailed(Event):
     task_id: str
     error_code: str
     error: str
+    at: datetime
 
 
 class TaskCancelled(Event):
@@ -98,6 +101,7 @@ class TaskCancelled(Event):
     task_id: str
     reason: str
     by: str
+    at: datetime
 
 
 class TaskTimedOut(Event):
@@ -105,6 +109,7 @@ class TaskTimedOut(Event):
 
     task_id: str
     timeout_ms: int
+    at: datetime
 
 
 class CancellationKept(Event):

@@ -20,6 +20,9 @@ from pydantic import Field
 
 from .record import Message
 
+Words = Annotated[str, Field(max_length=2_000)]
+"""For people; what is longer belongs into a log."""
+
 
 class TaskAssignment(Message):
     """`task_assignment`: do this. The same task with a greater attempt is the same work: go on, or report again."""
@@ -45,7 +48,7 @@ class TaskRejection(Message):
 
     task_id: str
     attempt: int
-    reason: str
+    reason: Words
     error_code: str = "validation_error"
 
 
@@ -55,7 +58,7 @@ class TaskProgress(Message):
     task_id: str
     attempt: int
     progress: Annotated[float, Field(ge=0, le=1)] = 0.0
-    message: str = ""
+    message: Words = ""
 
 
 class TaskCompletion(Message):
@@ -63,7 +66,7 @@ class TaskCompletion(Message):
 
     task_id: str
     attempt: int
-    result_json: str = "{}"
+    result_json: Annotated[str, Field(max_length=65_536)] = "{}"
 
 
 class TaskFailure(Message):
@@ -71,7 +74,7 @@ class TaskFailure(Message):
 
     task_id: str
     attempt: int
-    error: str
+    error: Words
     error_code: str = "internal_error"
 
 
@@ -79,4 +82,4 @@ class TaskCancellation(Message):
     """`task_cancellation`: stop it; no answer is wanted. It may come before its assignment."""
 
     task_id: str
-    reason: str = ""
+    reason: Words = ""

@@ -18,10 +18,9 @@ class TaskOpened(Message):
 
 
 class TaskExists(Message):
-    """From `task/ID`: an ended task of that id is there already."""
+    """From `task/ID`: a task of that id is there already."""
 
-    task_id: str
-    status: str
+    task: TaskStatus
     fingerprint: str
 
 
@@ -30,6 +29,7 @@ class RecordTask(Message):
 
     task: TaskStatus
     revision: int
+    fingerprint: str
 
 
 class TaskRecordOpened(Event):
