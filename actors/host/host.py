@@ -163,7 +163,11 @@ class Host:
     async def _sample_for_ever(self, period_s: float) -> None:
         sampler = Sampler()
         while True:
-            roots = {hosted.name: hosted.process.shim_pid for hosted in self._components.values() if hosted.process}
+            roots = {
+                hosted.name: hosted.process.shim_pid
+                for hosted in self._components.values()
+                if hosted.process and hosted.process.shim_pid
+            }
             self._samples = await asyncio.to_thread(sampler.sample, roots, time.monotonic())
             for name, sample in self._samples.items():
                 if name in self._components:

@@ -21,6 +21,7 @@ SHIM = Path(__file__).with_name("shim")
 START_S = 20.0
 """A shim is there within 50 ms; on a machine that takes this long for it nothing can be supervised."""
 SWEEP_S = 10.0
+SPAWNS_MAX = 5
 LINE_BYTES = 1 << 20
 SHIM_SLACK_S = 10.0
 """What a shim may need beyond the grace to kill a tree and say so; one that needs longer is hung and is killed."""
@@ -49,6 +50,7 @@ class Process:
         self.shim_pid = 0
         self.exited: asyncio.Future[record.Exit] = asyncio.get_running_loop().create_future()
         self._shim = shim
+        self._spawned = 1
         self._writer: asyncio.StreamWriter | None = None
         self._told = asyncio.Event()
         self._listening = asyncio.create_task(self._listen(), name=f"listen {run.folder}")
@@ -175,8 +177,16 @@ class Process:
         state = self.run.state()
         if state is RunState.PREPARED and (self._shim is None or self._shim.poll() is not None):
             # Never begun: its agent died before, or our look at the lock was taken for another shim.
-            self._shim = _spawn(self.run.folder)
+            self._spawn_again()
         return state in {RunState.PREPARED, RunState.RUNNING}
+
+    def _spawn_again(self) -> None:
+        self._spawned += 1
+        if self._spawned > SPAWNS_MAX:
+            raise ShimMissing(
+                f"{self.run.folder}: the shim ended {SPAWNS_MAX} times without a word: see `shim.err` there"
+            )
+        self._shim = _spawn(self.run.folder)
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "exit" in message:

@@ -101,9 +101,9 @@ class Watch:
     async def _startup(self, probe: Probe, started: float) -> bool:
         verdict = Threshold(probe, passing=None)
         async for answer in self._answers("startup", probe, started):
+            self.vitals.reason = answer.reason or ""
             if verdict.note(answer.reason is None):
                 break
-            self.vitals.reason = answer.reason or ""
         if not verdict.passing:
             self.vitals.alive = False
             self._observer.startup_failed(self.vitals.reason)

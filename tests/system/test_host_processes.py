@@ -164,7 +164,8 @@ def test_a_new_incarnation_begins_when_nothing_of_the_old_one_is_left(tmp_path: 
 def test_a_grandchild_in_another_session_is_gone_before_the_exit_is_told(tmp_path: Path) -> None:
     async def work(desk: Desk) -> None:
         note = tmp_path / "grandchild"
-        script = f"setsid sh -c 'echo $$ > {note}; trap \"\" TERM; while :; do sleep 1; done' & while [ ! -s {note} ]; do sleep 0.01; done"
+        fled = f"setsid sh -c 'echo $$ > {note}; trap \"\" TERM; while :; do sleep 1; done'"
+        script = f"{fled} & while [ ! -s {note} ]; do sleep 0.01; done"
         await desk.up("sh", "-c", script)
         await desk.hear(Exited)
         assert not alive(int(note.read_text()))
@@ -273,7 +274,10 @@ def test_a_stopped_component_is_found_not_alive_and_can_be_stopped(tmp_path: Pat
 
 def test_a_zombie_is_not_alive(tmp_path: Path) -> None:
     # A main thread that ended while another goes on: the process shows as Z, and nobody can reap it.
-    source = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); ctypes.CDLL(None).pthread_exit(None)"
+    source = (
+        "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start();"
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
 
     async def work(desk: Desk) -> None:
         probes = {"liveness": {"process": True, "period_ms": 30, "failure_threshold": 1}}
@@ -422,8 +426,10 @@ def test_twenty_components_start_and_stop_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_limit_is_told_after_three_samples_with_what_the_whole_tree_uses(tmp_path: Path) -> None:
-    source = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = bytearray(60_000_000); input()'], stdin=subprocess.PIPE)"
-    source = source.replace("subprocess.run", "subprocess.Popen") + ".wait()"
+    hoard = "x = bytearray(60_000_000); input()"
+    source = (
+        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', '{hoard}'], stdin=subprocess.PIPE).wait()"
+    )
 
     async def work(desk: Desk) -> None:
         await desk.up(sys.executable, "-c", source, limits={"rss_mb": 50, "open_files": 1000})
