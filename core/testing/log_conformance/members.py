@@ -1,5 +1,5 @@
 """Membership: shards are shared out, move only when they must, and are taken over from the dead."""
-# ruff: noqa: S101, PLR2004 a test suite asserts, and counts
+# ruff: noqa: S101 a test suite asserts, and counts
 
 from pathlib import Path
 
