@@ -17,6 +17,8 @@ AT_US_MAX: Final = 253_402_300_799_999_999
 _LONG_MAX: Final = 2**63 - 1
 _MORE: Final = 0x80
 """The bit of a byte which says that more follow."""
+_SECOND_BRANCH: Final = 2
+"""The zigzag of 1, before an optional field that is set."""
 
 
 class Envelope(NamedTuple):
@@ -155,14 +157,25 @@ def _read_long_text(data: bytes, at: int) -> tuple[str, int]:
 
 
 def _read_optional_text(data: bytes, at: int) -> tuple[str | None, int]:
-    return _read_text(data, at + 1) if _is_set(data, at) else (None, at + 1)
-
-
-def _is_set(data: bytes, at: int) -> bool:
     branch = data[at]
-    if branch not in {0, 2}:
-        raise InvalidEnvelope(f"expected branch 0 or 1 of an optional field at byte {at}, got byte {branch}")
-    return branch == 2  # noqa: PLR2004 - the zigzag of branch 1
+    if branch == 0:
+        return None, at + 1
+    if branch != _SECOND_BRANCH:
+        raise _no_branch(branch, at)
+    return _read_text(data, at + 1)
+
+
+def _read_optional_long(data: bytes, at: int) -> tuple[int | None, int]:
+    branch = data[at]
+    if branch == 0:
+        return None, at + 1
+    if branch != _SECOND_BRANCH:
+        raise _no_branch(branch, at)
+    return _read_long(data, at + 1)
+
+
+def _no_branch(branch: int, at: int) -> InvalidEnvelope:
+    return InvalidEnvelope(f"expected branch 0 or 1 of an optional field at byte {at}, got byte {branch}")
 
 
 def decode_envelope(data: bytes, start: int = 0) -> Envelope:
@@ -190,7 +203,7 @@ def _read(data: bytes, at: int) -> tuple[Envelope, int]:
     causation_id, at = _read_optional_text(data, at)
     reply_to, at = _read_optional_text(data, at)
     priority, at = _read_text(data, at)
-    ttl_ms, at = _read_long(data, at + 1) if _is_set(data, at) else (None, at + 1)
+    ttl_ms, at = _read_optional_long(data, at)
     version, at = _read_text(data, at)
     return (
         Envelope(

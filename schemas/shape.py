@@ -1,8 +1,8 @@
 """From a record to what fastavro takes, and back: compiled once per class, None where there is nothing to do.
 
 fastavro takes dicts; records keep theirs in `__dict__`. What is left to do: name the branch of a union of records, so
-that nobody guesses it (a `(name, dict)` tuple, four times as fast as a dict), and refuse datetimes without a zone,
-which fastavro would read in the machine's own.
+that nobody guesses it (a `(name, dict)` tuple, four times as fast as a dict); keep an optional tuple from being taken
+for such a pair; refuse datetimes without a zone, which fastavro would read in the machine's own.
 """
 
 from collections.abc import Callable
@@ -106,7 +106,8 @@ def _aware(instant: datetime) -> datetime:
 
 def _union_to_wire(members: tuple[Any, ...], namespace: str) -> Convert | None:
     if not is_record(members[0]):
-        return _or_none(_to_wire(members[0], namespace))
+        inner = _to_wire(members[0], namespace)
+        return _or_none(list if inner is None and get_origin(members[0]) is tuple else inner)
     table = {cls: (type_name(cls, namespace), record_to_wire(cls, namespace)) for cls in members}
 
     def convert(record: Record | None) -> tuple[str, dict[str, Any]] | None:

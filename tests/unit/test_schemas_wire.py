@@ -290,7 +290,7 @@ def wrapped(typed: Typed) -> st.SearchStrategy[Typed]:
 typed = st.recursive(st.sampled_from(SCALARS), lambda inner: inner.flatmap(wrapped), max_leaves=3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data(), st.sampled_from([Event, Message, State, Record]), st.lists(typed, max_size=4))
 def test_any_record_of_any_model_comes_back(data: st.DataObject, base: type[Record], fields: list[Typed]) -> None:
     annotations: dict[str, Any] = {f"f{index}": (annotation, ...) for index, (annotation, _) in enumerate(fields)}
@@ -306,3 +306,11 @@ def test_any_record_of_any_model_comes_back(data: st.DataObject, base: type[Reco
     assert read.envelope == envelope
     assert isinstance(read.record, Unknown)
     assert kind.adopt(read.record.data, 1) == record
+
+
+@pytest.mark.parametrize("words", [None, (), ("hms.Wheel", "b"), ("a", "b", "c")])
+def test_an_optional_tuple_is_not_taken_for_the_branch_of_a_union(words: tuple[str, ...] | None) -> None:
+    """Fastavro takes a pair inside a union for (name of the branch, value)."""
+    model = create_model("Model", __base__=Event, words=(tuple[str, ...] | None, ...))
+    kind = RecordType(model, "app.Model")
+    assert kind.decode_body(kind.encode_body(model(words=words))) == model(words=words)
