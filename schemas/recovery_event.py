@@ -1,4 +1,8 @@
-"""What the runtime supervisor saw and decided: the answer to `why was it restarted at 03:12?`."""
+"""What the runtime supervisor saw and decided: the answer to `why was it restarted at 03:12?`.
+
+A recovery belongs to a component and either to its incident (`task_id` None) or to a task. It begins with
+`RecoveryInitiated` and ends with `RecoveryCompleted`, `RecoveryHeld` or `RecoveryTaskCancelled`.
+"""
 
 from datetime import datetime
 
@@ -24,30 +28,37 @@ class SupervisorSettingsChanged(Event):
 
 
 class IncidentOpened(Event):
-    """A component is sick."""
+    """A component is ill."""
 
     incident_id: str
     component_id: str
     group_id: str
     incarnation: int
     status: str
-    reason: str
     message: str
     at: datetime
 
 
-class RecoveryHeld(Event):
-    """The decision: leave the sick component alone; `why`: paused, desired_down, given_up, stale_incarnation."""
+class IncidentClosed(Event):
+    """The end of an incident: `healed`, `healthy` (by itself), `given_up` or `superseded` (by a newer incarnation's)."""
+
+    incident_id: str
+    component_id: str
+    result: str
+    duration_ms: int
+
+
+class StaleHealthIgnored(Event):
+    """A notification about an incarnation that is over."""
 
     component_id: str
     incarnation: int
+    current_incarnation: int
     status: str
-    why: str
-    reason: str
 
 
 class RecoveryInitiated(Event):
-    """The decision: recover. `because` says which sight or task led to it, in one sentence."""
+    """The decision: recover. `because` says which sight or task led to it; `incarnation` 0 means whichever runs."""
 
     recovery_id: str
     component_id: str
@@ -60,47 +71,50 @@ class RecoveryInitiated(Event):
 
 
 class RecoveryRetryPlanned(Event):
-    """A try failed; the next one comes after so long."""
+    """A try failed; the next one, `attempt`, comes after so long."""
 
-    recovery_id: str
+    component_id: str
+    task_id: str | None
     attempt: int
     after_ms: int
     reason: str
 
 
-class RecoveryCompleted(Event):
-    """The end of a recovery; `result` as in `RecoveryResult`, `duration_ms` since the first try."""
+class RecoveryHeld(Event):
+    """The decision: leave it alone. `why`: paused, desired down, stale incarnation, already recovering, ..."""
 
     recovery_id: str
     component_id: str
-    result: str
+    incarnation: int
+    task_id: str | None
+    why: str
+    reason: str
+
+
+class RecoveryCompleted(Event):
+    """The end of a recovery: `healed`, `given_up` or `unanswered`; `duration_ms` since the first try."""
+
+    recovery_id: str
+    component_id: str
+    task_id: str | None
+    outcome: str
     incarnation: int
     attempts: int
     duration_ms: int
     reason: str
-    task_id: str | None
-
-
-class IncidentClosed(Event):
-    """The component is healthy again, or the incident has no meaning any more (`result`)."""
-
-    incident_id: str
-    component_id: str
-    result: str
-    duration_ms: int
 
 
 class GroupRecoverySeen(Event):
-    """A group healed an exit by itself, as its restart policy says."""
+    """A group met an exit by itself, as its restart policy says; `stage` is initiated or completed."""
 
     recovery_id: str
     component_id: str
     group_id: str
+    incarnation: int
     stage: str
     decision: str
     outcome: str
-    incarnation: int
-    reason: str
+    cause: str
     duration_ms: int
 
 
@@ -112,7 +126,7 @@ class RecoveryTaskAccepted(Event):
     component_id: str
     max_retries: int
     backoff_strategy: str
-    reason: str
+    failure_reason: str
 
 
 class RecoveryTaskAssignedAgain(Event):
@@ -130,9 +144,18 @@ class RecoveryTaskRejected(Event):
     reason: str
 
 
-class RecoveryTaskCancelled(Event):
-    """A task is not wanted any more; `early` means that it had not come yet."""
+class RecoveryTaskEnded(Event):
+    """A task was reported: `error_code` empty means done, with `text` the result (JSON), else `text` is the error."""
 
     task_id: str
+    error_code: str
+    text: str
+
+
+class RecoveryTaskCancelled(Event):
+    """A task is not wanted any more, up to this attempt; `early` means that it had not come yet."""
+
+    task_id: str
+    attempt: int
     reason: str
     early: bool

@@ -28,10 +28,12 @@ class HeartbeatDue(Message):
 class RecoveryRetryDue(Message):
     """From the runtime supervisor's timer: try again."""
 
-    recovery_id: str
+    component_id: str
+    task_id: str | None
 
 
 class RecoveryUnanswered(Message):
     """From the runtime supervisor's timer: the group has not answered in time."""
 
-    recovery_id: str
+    component_id: str
+    task_id: str | None

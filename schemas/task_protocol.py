@@ -79,7 +79,8 @@ class TaskFailure(Message):
 
 
 class TaskCancellation(Message):
-    """`task_cancellation`: stop it; no answer is wanted. It may come before its assignment."""
+    """`task_cancellation`: stop it, up to this attempt; no answer is wanted. It may come before its assignment."""
 
     task_id: str
+    attempt: int
     reason: Words = ""

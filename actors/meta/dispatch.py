@@ -74,4 +74,4 @@ def withdraw(turn: Turn, task: ActiveTask, supervisor_id: str | None, reason: st
     """Tell a supervisor that a task of its is not wanted any more; one that has left cannot be told."""
     supervisor = turn.state.supervisors.get(supervisor_id or "")
     if supervisor is not None:
-        turn.tell(supervisor, TaskCancellation(task_id=task.id, reason=reason), "high")
+        turn.tell(supervisor, TaskCancellation(task_id=task.id, attempt=task.attempt, reason=reason), "high")
