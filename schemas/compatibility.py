@@ -101,26 +101,26 @@ def _compare(old: Any, new: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(old, dict) and "fields" in old:
         yield from _compare_records(old, new, path)
     elif isinstance(old, dict):
-        for key in {"items", "values"} & old.keys():
+        for key in sorted({"items", "values"} & old.keys()):
             yield from _compare(old[key], new[key], f"{path}[]")
 
 
 def _compare_unions(old: list[Any], new: list[Any], path: str) -> Iterator[tuple[str, str]]:
     before = {_kind(branch): branch for branch in old}
     after = {_kind(branch): branch for branch in new}
-    for kind in before.keys() ^ after.keys():
+    for kind in sorted(before.keys() ^ after.keys()):
         what = "is gone; history may hold it" if kind in before else "is new; a release cannot read it"
         yield path, f"branch {kind} {what}: make another field, or another type"
-    for kind in before.keys() & after.keys():
+    for kind in sorted(before.keys() & after.keys()):
         yield from _compare(before[kind], after[kind], path)
 
 
 def _compare_records(old: dict[str, Any], new: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
     before = {field["name"]: field for field in old["fields"]}
     after = {field["name"]: field for field in new["fields"]}
-    for name in before.keys() ^ after.keys():
+    for name in sorted(before.keys() ^ after.keys()):
         if "default" not in (before.get(name) or after[name]):
             what = "is gone and had no default" if name in before else "is new and has no default"
             yield f"{path}.{name}", f"{what}; " + ("keep it" if name in before else "give it one")
-    for name in before.keys() & after.keys():
+    for name in sorted(before.keys() & after.keys()):
         yield from _compare(before[name]["type"], after[name]["type"], f"{path}.{name}")

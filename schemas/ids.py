@@ -19,7 +19,7 @@ def derived_id(*fields: str) -> str:
 
     The lengths make it injective: ("a", "bc") and ("ab", "c") give different ids.
     """
-    parts = []
+    parts: list[bytes] = []
     for field in fields:
         data = field.encode()
         size = len(data)
