@@ -8,6 +8,7 @@ from ..schemas import Message
 
 M_contra = TypeVar("M_contra", bound=Message[Any], contravariant=True)
 PARTICIPANT_KINDS: Final = ("agent", "client")
+_PREFIXES: Final = tuple(f"{kind}/" for kind in PARTICIPANT_KINDS)
 
 
 class Address(Generic[M_contra]):
@@ -37,4 +38,4 @@ def participant(id: str) -> Address[Message[Any]]:  # noqa: A002
 
 def is_participant(address: str) -> bool:
     """Tell whether an address is outside: commands and replies to it go to the outbox, not to an inbox."""
-    return address.partition("/")[0] in PARTICIPANT_KINDS
+    return address.startswith(_PREFIXES)

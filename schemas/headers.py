@@ -15,6 +15,8 @@ from .errors import HeaderMismatch
 Headers = tuple[tuple[str, bytes], ...]
 
 _VERSION: Final = ("ce_specversion", b"1.0")
+_HEX: Final = frozenset("0123456789abcdef")
+_HEX_DIGITS: Final = 32
 _CONTENT: Final = ("content-type", b"application/avro")
 
 
@@ -24,20 +26,23 @@ def _second(second: int) -> str:
 
 
 @lru_cache(256)  # a commit stamps one `now` on all that it writes
+@lru_cache(64)  # a commit stamps one `now` on all that it writes
 def _time(at_us: int) -> bytes:
     second, fraction = divmod(at_us, 1_000_000)
     return f"{_second(second)}.{fraction:06d}Z".encode()
 
 
-@lru_cache(4096)
-def _trace(correlation_id: str) -> str:
-    return sha256(correlation_id.encode()).hexdigest()[:32]
+def _hex(identifier: str) -> str:
+    """Return 32 hex digits: a UUID's own, or of the SHA-256 of anything else."""
+    digits = identifier.replace("-", "")
+    if len(digits) == _HEX_DIGITS and digits.isalnum() and _HEX.issuperset(digits):
+        return digits
+    return sha256(identifier.encode()).hexdigest()[:_HEX_DIGITS]
 
 
 def traceparent(envelope: Envelope) -> bytes:
-    """Return the W3C trace context: the trace is the correlation id's SHA-256, the span the record's own id's."""
-    span = sha256(envelope.id.encode()).hexdigest()[:16]
-    return f"00-{_trace(envelope.correlation_id)}-{span}-01".encode()
+    """Return the W3C trace context: the correlation id is the trace, the second half of the record's own id the span."""
+    return f"00-{_hex(envelope[5])}-{_hex(envelope[0])[16:]}-01".encode()
 
 
 def headers_for(envelope: Envelope) -> Headers:

@@ -14,8 +14,10 @@ from .shard_options import ShardOptions
 
 
 class Remembered(NamedTuple):
-    """The verdict and the answer (frame and body; empty: none) that an outside input got."""
+    """What an outside input got: the verdict and the answer (frame and body; empty: none); `at_us` is its append time."""
 
+    source: str
+    id: str
     at_us: int
     verdict: str
     answer: bytes
@@ -27,7 +29,7 @@ class AnswerTable:
     def __init__(self, options: ShardOptions) -> None:
         self._options = options
         self._entries: dict[tuple[str, str], Remembered] = {}
-        self._open: list[Answer] = []
+        self._open: list[Remembered] = []
         self._segments: dict[int, int] = {}
         self._next_segment = 0
         self.refused_before_us = 0
@@ -50,10 +52,10 @@ class AnswerTable:
             return False
         return created <= self.refused_before_us or created < appended_us - self._options.answers_horizon_ms * 1_000
 
-    def remember(self, answer: Answer, sequence: int, first_offset: int) -> None:
+    def remember(self, given: Remembered, sequence: int, first_offset: int) -> None:
         """Add what an input of commit `sequence`, whose first event is at `first_offset`, got."""
-        self._entries[answer.source, answer.id] = Remembered(answer.at_us, answer.verdict, answer.answer)
-        self._open.append(answer)
+        self._entries[given.source, given.id] = given
+        self._open.append(given)
         if self.open_since is None:
             self.open_since = (sequence, first_offset)
 
@@ -85,7 +87,7 @@ class AnswerTable:
         if len(self._open) < self._options.answers_segment:
             return None
         number = self._next_segment
-        record = Answers(answers=tuple(self._open))
+        record = Answers(answers=tuple(Answer(**given._asdict()) for given in self._open))
         self._next_segment += 1
         self._segments[number] = len(self._open)
         self._open = []
@@ -101,6 +103,8 @@ class AnswerTable:
     def restore_segment(self, number: int, segment: Answers) -> None:
         """Take a sealed segment back; call in the order of numbers."""
         for answer in segment.answers:
-            self._entries[answer.source, answer.id] = Remembered(answer.at_us, answer.verdict, answer.answer)
+            self._entries[answer.source, answer.id] = Remembered(
+                answer.source, answer.id, answer.at_us, answer.verdict, answer.answer
+            )
         self._segments[number] = len(segment.answers)
         self._next_segment = number + 1

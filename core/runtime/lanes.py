@@ -32,14 +32,15 @@ class Lanes:
                 continue
             read = await self._log.read(topic, self._shard, self._read_to[lane], records_max=self._read_records)
             for stored in read.records:
-                self._buffers[lane].append(await self._decode(lane, stored))
+                try:
+                    inbound = decode(self._schemas.contract, lane, stored)
+                except UnknownSchema:
+                    inbound = await self._decode_after_refresh(lane, stored)
+                self._buffers[lane].append(inbound)
             self._read_to[lane] = read.position
 
-    async def _decode(self, lane: int, stored: Stored) -> Inbound:
-        try:
-            return decode(self._schemas.contract, lane, stored)
-        except UnknownSchema:
-            await self._schemas.refresh()
+    async def _decode_after_refresh(self, lane: int, stored: Stored) -> Inbound:
+        await self._schemas.refresh()
         try:
             return decode(self._schemas.contract, lane, stored)
         except UnknownSchema as error:

@@ -13,10 +13,10 @@ from ..log.port import CHECKPOINTS, EVENTS, Log, Stored
 from .actor_table import ActorTable
 from .cell import Cell
 from .commit_record import SHARD_KEY, START, Head, commit_fields, following
-from .dedup import AnswerTable
+from .dedup import AnswerTable, Remembered
 from .history import History
 from .installed import Behaviours
-from .records import Answer, Answers, Checkpoint, PendingEffect, ShardCheckpoint, TimerSet
+from .records import Answers, Checkpoint, PendingEffect, ShardCheckpoint, TimerSet
 from .shard_options import ShardOptions
 from .timers import TimerHeap
 
@@ -228,11 +228,5 @@ def _take_answers(memory: ShardMemory, fields: dict[str, Any], sequence: int, fi
         return
     for given in fields["inputs"]:
         if given["source"]:
-            answer = Answer(
-                source=given["source"],
-                id=given["id"],
-                at_us=given["at_us"],
-                verdict=given["verdict"],
-                answer=given["answer"],
-            )
+            answer = Remembered(given["source"], given["id"], given["at_us"], given["verdict"], given["answer"])
             memory.answers.remember(answer, sequence, first)

@@ -17,13 +17,12 @@ from . import verdict as verdicts
 from .actor_table import ActorTable
 from .cause import EFFECT_SOURCE, Cause, cause_of
 from .cell import Cell
-from .dedup import AnswerTable
+from .dedup import AnswerTable, Remembered
 from .inbound import Inbound
 from .installed import Behaviours
 from .records import (
     TIMER_LANE,
     ActorQuarantined,
-    Answer,
     EffectAttemptFailed,
     EffectFailed,
     EffectFinished,
@@ -69,7 +68,7 @@ class Turn:
         self.inputs: list[dict[str, Any]] = []
         self.read: list[bytes] = []
         self.touched: dict[str, Cell] = {}
-        self.new_answers: dict[tuple[str, str], Answer] = {}
+        self.new_answers: dict[tuple[str, str], Remembered] = {}
         self.begun: list[tuple[str, PendingEffect]] = []
         self.timers_set: list[tuple[int, str, str, int]] = []
 
@@ -352,7 +351,7 @@ class Turn:
         self.inputs.append(
             _input(inbound.lane, stored.offset, verdict, source=source, id=id_, at_us=at_us, answer=answer)
         )
-        self.new_answers[source, id_] = Answer(source=source, id=id_, at_us=at_us, verdict=verdict, answer=answer)
+        self.new_answers[source, id_] = Remembered(source, id_, at_us, verdict, answer)
 
 
 _NOT_REMEMBERED = (verdicts.DUPLICATE, verdicts.FORWARDED, verdicts.MALFORMED)
