@@ -15,10 +15,12 @@ from .facts import Fact, terminal
 from .hosted import HostedComponent
 from .inventory import ComponentState, Inventory
 from .lag import Lag
+from .process import Process
 from .reporter import Reporter, Tell
 from .runs import Run, RunState, runs_of
 from .sampling import Sample, Sampler
 from .shim import record
+from .tasks import begin
 
 SESSION = "session.json"
 
@@ -61,7 +63,7 @@ class Host:
         except BaseException:
             await host.close()
             raise
-        host._sampling = asyncio.create_task(host._sample_for_ever(sample_ms / 1000), name="sampling")
+        host._sampling = begin(host._sample_for_ever(sample_ms / 1000), "sampling")
         return host
 
     async def obey(self, command: HostCommand) -> bool:
@@ -150,12 +152,12 @@ class Host:
     async def _adopt(self, path: Path) -> None:
         hosted = HostedComponent(path.name, path, self._reporter, self._lag, lambda: self.away)
         if hosted.journal.entry is None:
+            await _end_orphans(path)
             return
         _tidy(path)
         self._components[path.name] = hosted
         for run in runs_of(path):
-            if hosted.process is not None:
-                await hosted.kill()  # two at once: only the newest may be
+            await hosted.displace()
             if run.state() is not RunState.PREPARED:
                 await hosted.adopt(run)
         hosted.live()
@@ -173,6 +175,15 @@ class Host:
                 if name in self._components:
                     self._components[name].note(sample)
             await asyncio.sleep(period_s)
+
+
+async def _end_orphans(component: Path) -> None:
+    """Kill what runs without a journal (somebody deleted it): nobody knows what it is, and a start would double it."""
+    for run in runs_of(component):
+        if run.state() in {RunState.RUNNING, RunState.LOST}:
+            process = await Process.adopt(run)
+            await process.kill()
+            await process.detach()
 
 
 def _state(hosted: HostedComponent) -> ComponentState | None:

@@ -3,37 +3,27 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...schemas.fleet import ComponentSpec, Probe
+from ...schemas.fleet import ComponentSpec
+from .attendance import Attendance
 from .budget import delay_ms, still_counted, wants_restart
 from .command import HostCommand, stop_signal
-from .facts import (
-    BecameReady,
-    BecameUnready,
-    Exited,
-    LimitExceeded,
-    LivenessFailed,
-    Seen,
-    Started,
-    StartFailed,
-    StartupFailed,
-)
+from .facts import Exited, Fact, Seen, Started, StartFailed
 from .host_id import boot_id
 from .inventory import Phase
 from .journal import Entry, Journal
 from .lag import Lag
-from .probe import Question, Subject, question
 from .process import Process, ShimMissing
 from .reporter import Reporter
 from .runs import Run, RunState
-from .sampling import Excess, LimitWatch, Sample
+from .sampling import Sample
 from .shim.record import Exit
-from .vitals import Vitals, Watch
+from .tasks import begin
+from .vitals import Vitals
 
-STARTUP_PASSED = "startup-passed"
 RETRY_S = 1.0
 
 
@@ -51,22 +41,25 @@ class HostedComponent:
         self.ending: Exit | None = None
         self.expected = False
         self.seen: Seen = "live"
-        self.vitals = Vitals()
+        self.attendance: Attendance | None = None
         self.trouble = ""
         self._reporter, self._lag, self._log_away = reporter, lag, log_away
-        self._limits: LimitWatch | None = None
         self._accepting = asyncio.Lock()
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._leaving: list[Process] = []
         self._restart_at: float | None = None
         self._halted = self._heal = self._kill = False
-        self._watching: asyncio.Task[None] | None = None
         self._living: asyncio.Task[None] | None = None
+
+    @property
+    def vitals(self) -> Vitals:
+        """The verdicts of the probes on the newest run."""
+        return self.attendance.vitals if self.attendance is not None else Vitals()
 
     def live(self) -> None:
         """Begin to act."""
-        self._living = _task(self._live(), f"component {self.name}")
+        self._living = begin(self._live(), f"component {self.name}")
 
     async def obey(self, command: HostCommand) -> bool:
         """Journal the command, then act on it; False for one that is no news."""
@@ -81,6 +74,13 @@ class HostedComponent:
     async def adopt(self, run: Run) -> None:
         """Take over a run that an earlier agent began."""
         self._attend(run, await Process.adopt(run), adopted=True)
+
+    async def displace(self) -> None:
+        """Kill what runs before `live`: a newer run was found beside it."""
+        if self.process is not None:
+            process = self.process
+            await process.kill()
+            self._on_exit(process)
 
     async def stop(self) -> None:
         """Stop by local decision, without a command; done once nothing of it is left."""
@@ -98,11 +98,11 @@ class HostedComponent:
 
     async def close(self) -> None:
         """Stop watching; the component runs on."""
-        for task in (self._living, self._watching):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        if self._living is not None:
+            self._living.cancel()
+            await asyncio.wait({self._living})
+        if self.attendance is not None:
+            await self.attendance.end()
         watched, self.process = self.process, None
         for process in (watched, *self._leaving):
             if process is not None:
@@ -111,14 +111,27 @@ class HostedComponent:
     def reconsider(self) -> None:
         """Heal, now that the log is away, what was told and may never have been heard."""
         if self.process is not None:
-            self._heal_if_permitted(needed=not self.vitals.alive)
+            if not self.vitals.alive:
+                self.heal()
         elif self._restart_at is None and self.run is not None and self.ending is not None:
             self._tell_end_if_permitted(self.run, self.ending)
 
     def note(self, sample: Sample) -> None:
         """Compare a sample with the limits."""
-        for excess in self._limits.note(sample) if self._limits and self.run else ():
-            self._on_excess(excess)
+        if self.attendance is not None and self.phase == "running":
+            self.attendance.note(sample)
+
+    def say(self, kind: type[Fact], **fields: Any) -> None:
+        """Tell a fact about the newest run, unless all about it has been delivered."""
+        if self.run is not None and not self.run.told():
+            self._reporter.say(kind, self.name, self.run, **fields)
+
+    def heal(self) -> None:
+        """Restart what runs, if the log is away and the budget permits."""
+        entry = self.journal.entry
+        if entry is not None and self._log_away() and len(self._spent(entry)) < entry.command.budget.count:
+            self._heal = True
+            self._changed.set()
 
     async def _live(self) -> None:
         while True:
@@ -126,7 +139,7 @@ class HostedComponent:
             try:
                 await self._reconcile()
                 self.trouble = ""
-            except OSError as error:
+            except (OSError, ShimMissing) as error:
                 self.trouble = f"{error} (tried again every {RETRY_S:.0f} s)"
                 asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
             if self.process is None and not self._changed.is_set():
@@ -159,7 +172,7 @@ class HostedComponent:
         return not over and (not run.folder.exists() or run.state() is RunState.PREPARED)
 
     async def _start(self, run: Run, command: HostCommand) -> None:
-        self.phase, self.run, self.ending = "starting", run, None
+        self.phase, self.run, self.ending, self.attendance = "starting", run, None, None
         try:
             process = await Process.start(run, command)
         except ShimMissing as error:
@@ -174,7 +187,8 @@ class HostedComponent:
 
     async def _stop(self, process: Process) -> None:
         self.phase = "stopping"
-        await self._end_watch()
+        if self.attendance is not None:
+            await self.attendance.end()
         spec = self._spec()
         await (process.kill() if self._kill else process.stop(stop_signal(spec), spec.stop.grace_ms))
         self._on_exit(process)
@@ -184,7 +198,7 @@ class HostedComponent:
         identity = process.identity
         if identity is not None and identity.pid:
             self.phase = "running"
-            self._say(Started, boot_id=identity.boot_id, pid=identity.pid, start_ticks=identity.start_ticks)
+            self.say(Started, boot_id=identity.boot_id, pid=identity.pid, start_ticks=identity.start_ticks)
         self.seen = "live"
         if process.exited.done():
             if adopted:
@@ -192,35 +206,16 @@ class HostedComponent:
             self._on_exit(process)
             return
         process.exited.add_done_callback(lambda _: self._on_exit(process))
-        self._begin_watch(run, process)
-
-    def _begin_watch(self, run: Run, process: Process) -> None:
-        if process.identity is None:
-            return
-        spec = self._spec()
-        subject = Subject(process.identity.pid, process.identity.start_ticks, process.shim_pid, spec)
-        watch = Watch(spec.probes, lambda probe: _question(probe, subject), self, self._lag)
-        self.vitals = watch.vitals
-        self._limits = LimitWatch(spec.limits)
-        started = time.monotonic() - (time.time() - process.identity.started_at / 1e6)
-        passed = (run.folder / STARTUP_PASSED).exists()
-        self._watching = _task(watch.run(started, startup_passed=passed), f"probes of {self.name}")
-
-    async def _end_watch(self) -> None:
-        watching, self._watching, self._limits = self._watching, None, None
-        if watching is not None:
-            watching.cancel()
-            await asyncio.wait({watching})
+        if identity is not None:
+            self.attendance = Attendance(process, identity, self._spec(), self._lag, self)
 
     def _on_exit(self, process: Process) -> None:
         if self.process is not process or process.exited.cancelled():
             return
         self.process = None
         self._leaving = [*(other for other in self._leaving if not other.left), process]
-        if self._watching is not None:
-            self._watching.cancel()
-        self._watching = self._limits = None
-        self.vitals.ready = False
+        if self.attendance is not None:
+            self.attendance.drop()
         self._tell_end(process.run, process.exited.result())
         self._heal = False
         self._changed.set()
@@ -233,10 +228,10 @@ class HostedComponent:
         restarting = self._plan_restart(run, ending)
         if ending.failed is not None:
             self.phase = "restarting" if restarting else "start_failed"
-            self._say(StartFailed, reason=ending.failed, restarting=restarting)
+            self.say(StartFailed, reason=ending.failed, restarting=restarting)
             return
         self.phase = "restarting" if restarting else "exited"
-        self._say(
+        self.say(
             Exited,
             code=ending.code,
             signal=ending.signal,
@@ -289,69 +284,7 @@ class HostedComponent:
     def _spent(entry: Entry) -> tuple[int, ...]:
         return still_counted(entry.restarted_at, entry.command.budget, time.time_ns() // 1000)
 
-    def _heal_if_permitted(self, *, needed: bool = True) -> None:
-        entry = self.journal.entry
-        if needed and entry is not None and self._log_away() and len(self._spent(entry)) < entry.command.budget.count:
-            self._heal = True
-            self._changed.set()
-
     def _spec(self) -> ComponentSpec:
         if self.journal.entry is None:
             raise ValueError(f"{self.folder}: a run without a journal; expected that a command is journalled first")
         return self.journal.entry.command.spec
-
-    def _say(self, kind: type[Any], **fields: Any) -> None:
-        if self.run is not None and not self.run.told():
-            self._reporter.say(kind, self.name, self.run, **fields)
-
-    def _on_excess(self, excess: Excess) -> None:
-        self._say(LimitExceeded, **excess._asdict())
-        self._heal_if_permitted()
-
-    def ready(self) -> None:
-        """See `Observer`."""
-        self._say(BecameReady)
-
-    def unready(self, reason: str) -> None:
-        """See `Observer`."""
-        self._say(BecameUnready, reason=reason)
-
-    def liveness_failed(self, reason: str) -> None:
-        """See `Observer`."""
-        self._say(LivenessFailed, reason=reason)
-        self._heal_if_permitted()
-
-    def startup_passed(self) -> None:
-        """See `Observer`."""
-        if self.run is not None:
-            with contextlib.suppress(OSError):
-                (self.run.folder / STARTUP_PASSED).touch()
-
-    def startup_failed(self, reason: str) -> None:
-        """See `Observer`."""
-        self._say(StartupFailed, reason=reason)
-        self._heal_if_permitted()
-
-
-def _question(probe: Probe, subject: Subject) -> Question:
-    try:
-        return question(probe, subject)
-    except ValueError as error:
-        reason = str(error)
-
-    async def malformed() -> str | None:
-        return reason
-
-    return malformed
-
-
-def _task(work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-    def done(task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            task.get_loop().call_exception_handler(
-                {"message": f"{name} ended by a bug", "exception": error, "task": task}
-            )
-
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(done)
-    return task

@@ -145,6 +145,9 @@ def test_a_server_that_never_answers_is_timed_out() -> None:
 def test_a_stopped_process_is_not_alive_although_the_kernel_accepts_for_it() -> None:
     with server() as (web, port):
         psutil.Process(web.pid).suspend()
+        deadline = time.monotonic() + 5
+        while psutil.Process(web.pid).status() != psutil.STATUS_STOPPED:
+            assert time.monotonic() < deadline
         assert answer(web, tcp=f"127.0.0.1:{port}") == f"process {web.pid} is stopped (state T): it needs a CONT"
 
 
