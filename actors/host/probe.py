@@ -144,8 +144,8 @@ class _Command:
             return f"command {self._command[0]!r}: {error}"
         try:
             async with asyncio.timeout(self._timeout_ms / 1000):
-                output = await process.stdout.read(OUTPUT_BYTES) if process.stdout else b""
-                code = await _drained(process)
+                output = await _end_of_output(process)
+                code = await process.wait()
         except TimeoutError:
             return f"command {self._command[0]!r} gave no answer within {self._timeout_ms} ms"
         finally:
@@ -168,10 +168,11 @@ class _Command:
         )
 
 
-async def _drained(process: asyncio.subprocess.Process) -> int:
-    while process.stdout is not None and await process.stdout.read(HEADER_BYTES):
-        pass
-    return await process.wait()
+async def _end_of_output(process: asyncio.subprocess.Process) -> bytes:
+    tail = b""
+    while process.stdout is not None and (chunk := await process.stdout.read(HEADER_BYTES)):
+        tail = (tail + chunk)[-OUTPUT_BYTES:]
+    return tail
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
