@@ -2,8 +2,9 @@
 
 import asyncio
 import getpass
+import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, NamedTuple, Protocol
 
@@ -50,7 +51,7 @@ class Recorded(NamedTuple, Generic[E_out]):
 class Client:
     """A connection to a log; made by `connect`."""
 
-    def __init__(self, log: Log, name: str, clock: Clock) -> None:
+    def __init__(self, log: Log, name: str, clock: Clock, random: Callable[[int], bytes] = os.urandom) -> None:
         self.log = log
         self.source = f"client/{name}"
         self.contract = Contract()
@@ -58,7 +59,8 @@ class Client:
             self.contract.register(record, str(record.explicit_type))
         self.schemas = SchemaStore(log, self.contract)
         self._clock = clock
-        self._outbox = Outbox(log, self.schemas, f"{self.source}/{new_id(clock.wall_us())}")
+        self._random = random
+        self._outbox = Outbox(log, self.schemas, f"{self.source}/{self._new_id()}")
         self._published: set[int] = set()
 
     async def start(self) -> None:
@@ -127,7 +129,7 @@ class Client:
         return answer
 
     def _new_id(self) -> str:
-        return new_id(self._clock.wall_us())
+        return new_id(self._clock.wall_us(), self._random)
 
     async def _draft(
         self, to: str, record: Record, id_: str, reply_to: str | None, priority: Priority, ttl_ms: int | None

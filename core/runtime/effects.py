@@ -35,7 +35,7 @@ class EffectRunner:
         self._options = options
         self._slots = asyncio.Semaphore(options.effects_max)
         self._queues: dict[str, deque[PendingEffect]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
 
     @property
     def running_count(self) -> int:
@@ -50,8 +50,8 @@ class EffectRunner:
             return
         self._queues[actor] = deque([pending])
         task = asyncio.create_task(self._drain(actor), name=f"effects of {actor}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda ended: self._tasks.pop(ended, None))
 
     async def close(self) -> None:
         """Stop; what was under way is begun again by whoever restores the shard."""

@@ -6,7 +6,11 @@ The log itself is the default; when an archive lets the log be trimmed, the read
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from ..errors import LogUnreachable
 from ..log.port import EVENTS, Log, Stored
+
+READ_RECORDS = 4_000
+WAITS_MAX = 15
 
 
 class History(Protocol):
@@ -20,16 +24,32 @@ class History(Protocol):
 class LogHistory:
     """History as far as the log still holds it; raises `PositionTrimmed` where it does not."""
 
-    def __init__(self, log: Log, *, records: int = 2_000) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
-        self._records = records
 
     async def events(self, shard: int, before: int) -> AsyncIterator[list[Stored]]:
         """Yield what the log holds."""
-        position = 0
-        while position < before:
-            read = await self._log.read(EVENTS, shard, position, records_max=self._records)
-            yield [stored for stored in read.records if stored.offset < before]
-            if read.position == position:
+        async for records in records_between(self._log, EVENTS, shard, 0, before):
+            yield records
+
+
+async def records_between(log: Log, topic: str, partition: int, start: int, end: int) -> AsyncIterator[list[Stored]]:
+    """Yield every committed record from `start` to below `end`, in order, in lists; half of it would be a wrong state.
+
+    What an open transaction hides is waited for; raises `LogUnreachable` when that takes over 15 seconds.
+    """
+    position, waits = start, 0
+    while position < end:
+        read = await log.read(topic, partition, position, records_max=READ_RECORDS)
+        yield [stored for stored in read.records if stored.offset < end]
+        if read.position == position:
+            if (await log.watermarks(topic, partition)).stable >= end:
                 return
-            position = read.position
+            if waits >= WAITS_MAX:
+                raise LogUnreachable(
+                    f"{topic}/{partition}: expected to read from {position} to {end}, but somebody's open transaction "
+                    f"hides it for over {WAITS_MAX} s; it ends by the broker's transaction timeout"
+                )
+            waits += 1
+            await log.wait({(topic, partition): position}, 1_000)
+        position = read.position

@@ -31,12 +31,14 @@ class Lanes:
             if len(self._buffers[lane]) * 2 >= self._read_records:
                 continue
             read = await self._log.read(topic, self._shard, self._read_to[lane], records_max=self._read_records)
+            decoded: list[Inbound] = []
             for stored in read.records:
                 try:
                     inbound = decode(self._schemas.contract, lane, stored)
                 except UnknownSchema:
                     inbound = await self._decode_after_refresh(lane, stored)
-                self._buffers[lane].append(inbound)
+                decoded.append(inbound)
+            self._buffers[lane].extend(decoded)  # all or none: a refresh that fails must not leave half a slice behind
             self._read_to[lane] = read.position
 
     async def _decode_after_refresh(self, lane: int, stored: Stored) -> Inbound:

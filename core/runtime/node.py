@@ -40,7 +40,7 @@ class Node:
     def __init__(
         self,
         log: Log,
-        apps: Sequence[App],
+        apps: Sequence[App] | Behaviours,
         *,
         name: str,
         clock: Clock | None = None,
@@ -50,7 +50,7 @@ class Node:
     ) -> None:
         self.name = name
         self.log = log
-        self.behaviours = Behaviours(apps)
+        self.behaviours = apps if isinstance(apps, Behaviours) else Behaviours(apps)
         self._clock = clock or SystemClock()
         self._around = Surroundings(
             log,

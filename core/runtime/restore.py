@@ -9,19 +9,19 @@ from typing import Any
 import structlog
 
 from ...schemas import Contract, Event
+from ..errors import HistoryBroken
 from ..log.port import CHECKPOINTS, EVENTS, Log, Stored
 from .actor_table import ActorTable
 from .cell import Cell
 from .commit_record import SHARD_KEY, START, Head, commit_fields, following
 from .dedup import AnswerTable, Remembered
-from .history import History
+from .history import History, records_between
 from .installed import Behaviours
 from .records import Answers, Checkpoint, PendingEffect, ShardCheckpoint, TimerSet
 from .shard_options import ShardOptions
 from .timers import TimerHeap
 
 logger = structlog.get_logger("hms.restore")
-READ_RECORDS = 4_000
 
 
 class ShardMemory:
@@ -81,10 +81,15 @@ def event_of(contract: Contract, value: bytes) -> Event:
     return event
 
 
-async def restore(log: Log, shard: int, behaviours: Behaviours, options: ShardOptions, history: History) -> ShardMemory:
-    """Return the shard's memory as of the last committed record. Raises `HistoryBroken`, `LogUnreachable`."""
+async def restore(
+    log: Log, shard: int, behaviours: Behaviours, options: ShardOptions, history: History, *, owned: bool = False
+) -> ShardMemory:
+    """Return the shard's memory as of the last committed record. Raises `HistoryBroken`, `LogUnreachable`.
+
+    An owner, whose predecessor is fenced off, reads to the high watermark: what a stranger's open transaction hides is waited for.
+    """
     memory = ShardMemory(shard, behaviours, options)
-    checkpoints = await _newest_checkpoints(log, shard)
+    checkpoints = await _newest_checkpoints(log, shard, owned=owned)
     own = f"shard/{shard}".encode()
     shard_checkpoint = _decoded(behaviours.contract, ShardCheckpoint, checkpoints.pop(own, None))
     low_water = shard_checkpoint.low_water if shard_checkpoint is not None else 0
@@ -93,24 +98,26 @@ async def restore(log: Log, shard: int, behaviours: Behaviours, options: ShardOp
     stale = _restore_actors(memory, checkpoints)
     if stale:
         await _fold_again(memory, history, stale, low_water)
-    await _fold_tail(log, memory, low_water)
+    await _fold_tail(log, memory, low_water, owned=owned)
+    if shard_checkpoint is not None and memory.head.sequence < shard_checkpoint.sequence:
+        raise HistoryBroken(
+            f"hms.events/{shard}: expected commit {shard_checkpoint.sequence}, which a checkpoint holds; the last one is "
+            f"{memory.head.sequence}: records are missing; run `hms log verify` and restore a backup"
+        )
     memory.actors.passivate()
     return memory
 
 
-async def _newest_checkpoints(log: Log, shard: int) -> dict[bytes, bytes]:
-    position = (await log.watermarks(CHECKPOINTS, shard)).start
+async def _newest_checkpoints(log: Log, shard: int, *, owned: bool) -> dict[bytes, bytes]:
+    marks = await log.watermarks(CHECKPOINTS, shard)
     newest: dict[bytes, bytes] = {}
-    while True:
-        read = await log.read(CHECKPOINTS, shard, position, records_max=READ_RECORDS)
-        for stored in read.records:
+    async for records in records_between(log, CHECKPOINTS, shard, marks.start, marks.high if owned else marks.stable):
+        for stored in records:
             if stored.value is None:
                 newest.pop(stored.key, None)
             else:
                 newest[stored.key] = stored.value
-        if read.position == position:
-            return newest
-        position = read.position
+    return newest
 
 
 def _decoded(contract: Contract, cls: type[Any], value: bytes | None) -> Any:
@@ -181,19 +188,15 @@ def _fold_commit_again(memory: ShardMemory, pending: list[tuple[Cell, bytes]], s
     pending.clear()
 
 
-async def _fold_tail(log: Log, memory: ShardMemory, low_water: int) -> None:
-    position = low_water
+async def _fold_tail(log: Log, memory: ShardMemory, low_water: int, *, owned: bool) -> None:
+    marks = await log.watermarks(EVENTS, memory.shard)
     transaction: list[Stored] = []
-    while True:
-        read = await log.read(EVENTS, memory.shard, position, records_max=READ_RECORDS)
-        for stored in read.records:
+    async for records in records_between(log, EVENTS, memory.shard, low_water, marks.high if owned else marks.stable):
+        for stored in records:
             transaction.append(stored)
             if stored.key.startswith(SHARD_KEY):
                 fold_transaction(memory, transaction)
                 transaction = []
-        if read.position == position:
-            return
-        position = read.position
 
 
 def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
@@ -228,5 +231,5 @@ def _take_answers(memory: ShardMemory, fields: dict[str, Any], sequence: int, fi
         return
     for given in fields["inputs"]:
         if given["source"]:
-            answer = Remembered(given["source"], given["id"], given["at_us"], given["verdict"], given["answer"])
+            answer = Remembered(*(given[name] for name in Remembered._fields))
             memory.answers.remember(answer, sequence, first)

@@ -27,10 +27,15 @@ class SchemaStore:
             for stored in read.records:
                 if stored.value is not None:
                     self._in_log.add(int(stored.key))
-                    self.contract.learn(int(stored.key), stored.value.decode())
+                    self._learn(int(stored.key), stored.value.decode())
             if read.position == self._position:
                 return
             self._position = read.position
+
+    def _learn(self, schema_id: int, text: str) -> None:
+        registered = self.contract.by_id(schema_id)
+        if registered is None or registered.schema_json != text:
+            self.contract.learn(schema_id, text)
 
     async def publish(self) -> None:
         """Write every registered schema that the log lacks; two at once may both write it, which does no harm."""

@@ -6,7 +6,6 @@ opening; nothing in it is ever ahead of the log for longer than one commit takes
 """
 
 import asyncio
-import time
 from typing import NamedTuple
 
 import structlog
@@ -85,7 +84,9 @@ class Shard:
         around = self._around
         self._writer = await around.log.open_writer(self.number, around.owner)
         try:
-            self._memory = await restore(around.log, self.number, around.behaviours, self._options, around.history)
+            self._memory = await restore(
+                around.log, self.number, around.behaviours, self._options, around.history, owned=True
+            )
         except BaseException:
             await self._writer.close()
             raise
@@ -161,18 +162,22 @@ class Shard:
         )
 
     def _take_slice(self, turn: Turn) -> None:
-        deadline = time.perf_counter() + self._around.pace.slice_s(self._options.slice_ms_max)
+        deadline_us = self._slice_ends_us()
         for inbound in self._lanes.take():
             turn.handle(inbound)
-            if len(turn.inputs) >= self._options.slice_inputs_max or time.perf_counter() > deadline:
+            if len(turn.inputs) >= self._options.slice_inputs_max or self._around.clock.monotonic_us() > deadline_us:
                 return
 
+    def _slice_ends_us(self) -> int:
+        length_s = self._around.pace.slice_s(self._options.slice_ms_max)
+        return self._around.clock.monotonic_us() + int(length_s * 1_000_000)
+
     def _fire_timers(self, turn: Turn, limit_us: int) -> None:
-        deadline = time.perf_counter() + self._around.pace.slice_s(self._options.slice_ms_max)
+        deadline_us = self._slice_ends_us()
         while (due := self._memory.timers.pop_due(limit_us)) is not None:
             _, actor, name, generation = due
             turn.fire(actor, name, generation)
-            if time.perf_counter() > deadline:
+            if self._around.clock.monotonic_us() > deadline_us:
                 return
 
     async def _timers_may_fire_until(self) -> int | None:
