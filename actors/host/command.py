@@ -21,8 +21,9 @@ class RestartBudget(Record):
 class HostCommand(Record):
     """The state that a component shall have on this host.
 
-    Of two commands the one with the greater `incarnation` is newer; of one incarnation, `down` is newer than `up`. An
-    incarnation is started at most once: another start needs another incarnation, and so does another spec.
+    Of two commands the one with the greater `incarnation` is newer; of one incarnation, `down` is newer than `up`, down
+    with `kill` (no grace) newer than without, and of two `up` the one with the greater `revision`: it changes probes,
+    limits, stop and output of what runs. An incarnation is started at most once: another start needs another one.
     """
 
     component: Identifier
@@ -31,11 +32,14 @@ class HostCommand(Record):
     spec: ComponentSpec
     spec_hash: str
     budget: RestartBudget = RestartBudget()
+    revision: Annotated[int, Field(ge=0)] = 0
+    kill: bool = False
 
     @property
-    def rank(self) -> tuple[int, bool]:
+    def rank(self) -> tuple[int, bool, int]:
         """What orders commands for one component."""
-        return self.incarnation, self.desired == "down"
+        down = self.desired == "down"
+        return self.incarnation, down, int(self.kill) if down else self.revision
 
 
 def stop_signal(spec: ComponentSpec) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ...schemas.fleet import ComponentSpec
 from . import host_id
 from .agent_lock import AgentLock
 from .command import HostCommand
@@ -81,6 +82,16 @@ class Host:
             at=time.time_ns() // 1000,
             components=tuple(state for hosted in self._components.values() if (state := _state(hosted)) is not None),
         )
+
+    def spec(self, component: str) -> ComponentSpec | None:
+        """Return what the component was last commanded to be; None if it was never commanded here."""
+        hosted = self._components.get(component)
+        entry = hosted.journal.entry if hosted is not None else None
+        return None if entry is None else entry.command.spec
+
+    def number(self) -> tuple[int, int]:
+        """Return (session, sequence) for something said beside the facts; later than all of them so far."""
+        return self._reporter.session, self._reporter.count()
 
     def samples(self) -> dict[str, Sample]:
         """Return the newest sample of each running component."""

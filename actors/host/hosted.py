@@ -51,6 +51,7 @@ class HostedComponent:
         self._restart_at: float | None = None
         self._halted = self._heal = self._kill = False
         self._living: asyncio.Task[None] | None = None
+        self._killing: asyncio.Task[None] | None = None
 
     @property
     def vitals(self) -> Vitals:
@@ -64,10 +65,17 @@ class HostedComponent:
     async def obey(self, command: HostCommand) -> bool:
         """Journal the command, then act on it; False for one that is no news."""
         async with self._accepting:
+            before = self.journal.entry
             if not await asyncio.to_thread(self.journal.accept, command):
                 return False
-        self._halted = self._heal = self._kill = False
+        if before is not None and command.rank[:2] == before.command.rank[:2] and command.desired == "up":
+            await self._attend_anew(before.command.spec, command.spec)
+            return True
+        self._halted = self._heal = False
         self._restart_at = None
+        self._kill = command.kill
+        if self._kill and self.process is not None:
+            self._killing = begin(self._kill_now(self.process), f"kill {self.name}")
         self._changed.set()
         return True
 
@@ -132,6 +140,19 @@ class HostedComponent:
         if entry is not None and self._log_away() and len(self._spent(entry)) < entry.command.budget.count:
             self._heal = True
             self._changed.set()
+
+    @staticmethod
+    async def _kill_now(process: Process) -> None:
+        await process.kill()
+
+    async def _attend_anew(self, before: ComponentSpec, after: ComponentSpec) -> None:
+        """Ask other probes of what runs, and hold it to other limits."""
+        process, attendance = self.process, self.attendance
+        if (before.probes, before.limits) == (after.probes, after.limits) or process is None or attendance is None:
+            return
+        await attendance.end()
+        if self.process is process and self.attendance is attendance and process.identity is not None:
+            self.attendance = Attendance(process, process.identity, after, self._lag, self)
 
     async def _live(self) -> None:
         while True:

@@ -24,7 +24,7 @@ class Reporter:
 
     def say(self, kind: type[Fact], component: str, run: Run, **fields: Any) -> None:
         """Tell a fact about a run, now."""
-        self.sequence += 1
+        self.count()
         self._tell(
             kind(
                 host=self.host,
@@ -37,3 +37,8 @@ class Reporter:
                 **fields,
             )
         )
+
+    def count(self) -> int:
+        """Draw the next number."""
+        self.sequence += 1
+        return self.sequence
