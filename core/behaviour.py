@@ -33,7 +33,7 @@ class Context(NamedTuple):
 
     def new_id(self, name: str) -> str:
         """Return an id that is the same at every replay; `name` tells several of one decision apart."""
-        return derived_id(self.actor, self.message_id, "context", name)
+        return derived_id(self.actor, self.sender, self.message_id, "context", name)
 
 
 class Effect(NamedTuple):

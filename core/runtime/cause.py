@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 from ...schemas import Envelope
+from ..address import is_participant
 
 EFFECT_SOURCE: Final = "effect/"
 """Sources of effect results: `effect/` and the actor's address."""
@@ -11,6 +12,8 @@ EFFECT_SOURCE: Final = "effect/"
 class Cause(NamedTuple):
     """Whose message it is, which priority it travels with, and where an answer is wanted."""
 
+    key: str
+    """What ids are derived from: the message's id, with its source when that is outside (there two may choose the same)."""
     message_id: str
     sender: str
     correlation_id: str
@@ -21,4 +24,5 @@ class Cause(NamedTuple):
 def cause_of(envelope: Envelope, actor: str) -> Cause:
     """Return the cause that a message is; an effect's result counts as the actor's own word."""
     sender = actor if envelope.source.startswith(EFFECT_SOURCE) else envelope.source
-    return Cause(envelope.id, sender, envelope.correlation_id, envelope.priority, envelope.reply_to)
+    key = f"{envelope.source}\0{envelope.id}" if is_participant(envelope.source) else envelope.id
+    return Cause(key, envelope.id, sender, envelope.correlation_id, envelope.priority, envelope.reply_to)

@@ -1,6 +1,6 @@
 """Which messages from outside have been handled, and what they were answered: exactly once from outside.
 
-(source, id) is remembered for a horizon (24 h by append time) in a bounded table. Entries are sealed into segments,
+(source, id, actor) is remembered for a horizon (24 h by append time) in a bounded table. Entries are sealed into segments,
 each written once as a checkpoint record, so remembering costs one small record a commit and a segment now and then.
 Forgetting is safe for UUIDv7 ids: the newest creation time forgotten is kept, and an id as old as that is refused. A
 caller's own id has no age; after the horizon it counts as new.
@@ -18,6 +18,7 @@ class Remembered(NamedTuple):
 
     source: str
     id: str
+    actor: str
     at_us: int
     verdict: str
     answer: bytes
@@ -28,7 +29,7 @@ class AnswerTable:
 
     def __init__(self, options: ShardOptions) -> None:
         self._options = options
-        self._entries: dict[tuple[str, str], Remembered] = {}
+        self._entries: dict[tuple[str, str, str], Remembered] = {}
         self._open: list[Remembered] = []
         self._segments: dict[int, int] = {}
         self._next_segment = 0
@@ -41,9 +42,9 @@ class AnswerTable:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, source: str, id: str) -> Remembered | None:  # noqa: A002
-        """Return what this input got, or None if it is new."""
-        return self._entries.get((source, id))
+    def find(self, key: tuple[str, str, str]) -> Remembered | None:
+        """Return what the input (source, id, actor) got, or None if it is new."""
+        return self._entries.get(key)
 
     def too_old(self, id: str, appended_us: int) -> bool:  # noqa: A002
         """Tell whether an id's creation lies before the horizon, so that it may have been handled and forgotten."""
@@ -54,7 +55,7 @@ class AnswerTable:
 
     def remember(self, given: Remembered, sequence: int, first_offset: int) -> None:
         """Add what an input of commit `sequence`, whose first event is at `first_offset`, got."""
-        self._entries[given.source, given.id] = given
+        self._entries[given.source, given.id, given.actor] = given
         self._open.append(given)
         if self.open_since is None:
             self.open_since = (sequence, first_offset)
@@ -82,9 +83,9 @@ class AnswerTable:
             del self._segments[number]
         return dead
 
-    def seal(self, sequence: int) -> tuple[int, Answers] | None:
+    def seal(self, sequence: int, *, all_of_it: bool = False) -> tuple[int, Answers] | None:
         """Close the open segment if it is full: its number and record. Its answers must be committed up to `sequence`."""
-        if len(self._open) < self._options.answers_segment:
+        if not self._open or not (all_of_it or len(self._open) >= self._options.answers_segment):
             return None
         number = self._next_segment
         record = Answers(answers=tuple(Answer(**given._asdict()) for given in self._open))
@@ -103,8 +104,8 @@ class AnswerTable:
     def restore_segment(self, number: int, segment: Answers) -> None:
         """Take a sealed segment back; call in the order of numbers."""
         for answer in segment.answers:
-            self._entries[answer.source, answer.id] = Remembered(
-                answer.source, answer.id, answer.at_us, answer.verdict, answer.answer
+            self._entries[answer.source, answer.id, answer.actor] = Remembered(
+                answer.source, answer.id, answer.actor, answer.at_us, answer.verdict, answer.answer
             )
         self._segments[number] = len(segment.answers)
         self._next_segment = number + 1

@@ -34,19 +34,23 @@ class Housekeeping:
         self._options = options
         self._clock = clock
         self._cleaned_us = clock.monotonic_us()
+        self._active_us = clock.monotonic_us()
         self._idle = False
         self._written = 0
 
     def is_due(self) -> bool:
-        """Tell whether an idle shard has something to write, and let the next commit write it."""
-        self._idle = bool(self._memory.actors.dirty)
+        """Tell whether the shard has been idle for long enough to write what is dirty, and let the next commit write it."""
+        quiet_us = self._clock.monotonic_us() - self._active_us
+        self._idle = bool(self._memory.actors.dirty) and quiet_us >= self._options.idle_ms * 1_000
         return self._idle
 
     def prepare(self, pen: Pen, sequence: int, turn: Turn) -> Upkeep:
         """Return the checkpoints and segments that ride in the commit `sequence`."""
         memory = self._memory
         drafts: list[Draft] = []
-        sealed = memory.answers.seal(memory.head.sequence)
+        if turn.inputs:
+            self._active_us = self._clock.monotonic_us()
+        sealed = memory.answers.seal(memory.head.sequence, all_of_it=self._idle or self._tail_is_long())
         if sealed is not None:
             drafts.append(self._segment_draft(pen, *sealed, sequence))
         dead = memory.answers.forget(turn.now_us)
@@ -87,6 +91,11 @@ class Housekeeping:
         kept_from_us = self._clock.wall_us() - self._options.outbox_kept_ms * 1_000
         before = await first_offset_since(self._log, OUTBOX, self._shard, kept_from_us)
         await self._log.trim(OUTBOX, self._shard, before)
+
+    def _tail_is_long(self) -> bool:
+        """Tell whether answers that are not sealed yet keep the low-water mark far back."""
+        since = self._memory.answers.open_since
+        return since is not None and self._memory.events_end - since[1] > self._options.tail_events_max
 
     def _due(self, turn: Turn) -> list[str]:
         memory = self._memory

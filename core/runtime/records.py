@@ -16,7 +16,7 @@ class Input(Record):
     """One consumed input, in the order of consumption.
 
     `lane` 0-3: critical, high, normal, low, and `offset` is the message's; 4: a timer of `actor` named `timer`, and
-    `offset` is its generation. `source` and `id` are set for inputs from outside: they are what deduplication
+    `offset` is its generation. `source`, `id` and `actor` are set for inputs from outside: they are what deduplication
     remembers, with the `answer` (Confluent frame and body, without envelope; empty: none).
     """
 
@@ -112,6 +112,7 @@ class Answer(Record):
 
     source: str
     id: str
+    actor: str
     at_us: int
     verdict: str
     answer: bytes

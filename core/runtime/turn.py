@@ -68,7 +68,7 @@ class Turn:
         self.inputs: list[dict[str, Any]] = []
         self.read: list[bytes] = []
         self.touched: dict[str, Cell] = {}
-        self.new_answers: dict[tuple[str, str], Remembered] = {}
+        self.new_answers: dict[tuple[str, str, str], Remembered] = {}
         self.begun: list[tuple[str, PendingEffect]] = []
         self.timers_set: list[tuple[int, str, str, int]] = []
 
@@ -99,7 +99,8 @@ class Turn:
         timer = cell.timers.get(name) if cell is not None else None
         if cell is None or timer is None or timer.generation != generation:
             return False
-        cause = Cause(derived_id(actor, name, "timer", str(generation)), actor, timer.correlation_id, "normal", None)
+        id_ = derived_id(actor, name, "timer", str(generation))
+        cause = Cause(id_, id_, actor, timer.correlation_id, "normal", None)
         fired = TimerFired(name=name, generation=generation)
         verdict = self._fire(cell, cause, timer, fired)
         self.inputs.append(_input(TIMER_LANE, generation, verdict, actor=actor, timer=name))
@@ -126,8 +127,8 @@ class Turn:
     # --- verdicts -----------------------------------------------------------------------------------------------
 
     def _handle_from_outside(self, inbound: Inbound, envelope: Envelope) -> None:
-        key = (envelope.source, envelope.id)
-        known = self.new_answers.get(key) or self._answers.find(*key)
+        key = (envelope.source, envelope.id, envelope.destination)
+        known = self.new_answers.get(key) or self._answers.find(key)
         if known is not None:
             self._answer_again(inbound, envelope, known.answer)
         elif self._answers.too_old(envelope.id, inbound.stored.at_us):
@@ -347,36 +348,24 @@ class Turn:
         if envelope is None or not is_participant(envelope.source) or verdict in _NOT_REMEMBERED:
             self.inputs.append(_input(inbound.lane, stored.offset, verdict))
             return
-        source, id_, at_us = envelope.source, envelope.id, stored.at_us
-        self.inputs.append(
-            _input(inbound.lane, stored.offset, verdict, source=source, id=id_, at_us=at_us, answer=answer)
-        )
-        self.new_answers[source, id_] = Remembered(source, id_, at_us, verdict, answer)
+        key = (envelope.source, envelope.id, envelope.destination)
+        given = Remembered(*key, stored.at_us, verdict, answer)
+        self.inputs.append({"lane": inbound.lane, "offset": stored.offset, "timer": "", **given._asdict()})
+        self.new_answers[key] = given
 
 
 _NOT_REMEMBERED = (verdicts.DUPLICATE, verdicts.FORWARDED, verdicts.MALFORMED)
 
 
-def _input(
-    lane: int,
-    offset: int,
-    verdict: str,
-    *,
-    actor: str = "",
-    timer: str = "",
-    source: str = "",
-    id: str = "",  # noqa: A002 - the field's name
-    at_us: int = 0,
-    answer: bytes = b"",
-) -> dict[str, Any]:
+def _input(lane: int, offset: int, verdict: str, *, actor: str = "", timer: str = "") -> dict[str, Any]:
     return {
         "lane": lane,
         "offset": offset,
         "verdict": verdict,
         "actor": actor,
         "timer": timer,
-        "source": source,
-        "id": id,
-        "at_us": at_us,
-        "answer": answer,
+        "source": "",
+        "id": "",
+        "at_us": 0,
+        "answer": b"",
     }

@@ -80,7 +80,7 @@ class Pen:
         """Return a message that an actor sends; without a priority of its own it stays on its cause's lane."""
         record_type = self._contract.of(type(sending.message))
         envelope = Envelope(
-            derived_id(actor, cause.message_id, "send", str(index)),
+            derived_id(actor, cause.key, "send", str(index)),
             actor,
             sending.to,
             record_type.name,
@@ -98,7 +98,7 @@ class Pen:
         """Return an answer to `cause.reply_to`, on the lane of what is answered."""
         destination = cause.reply_to or ""
         envelope = Envelope(
-            derived_id(actor, cause.message_id, "reply", destination),
+            derived_id(actor, cause.key, "reply", destination),
             actor,
             destination,
             record_type.name,

@@ -47,7 +47,7 @@ def work(pen: Pen, contract: Contract, cell: Cell, cause: Cause, decision: Decis
     for index, event in enumerate(events):
         if type(event) in cell.installed.events:
             state = _evolved(cell, state, event)
-        event_id = derived_id(cell.address, cause.message_id, "event", str(index))
+        event_id = derived_id(cell.address, cause.key, "event", str(index))
         draft = pen.event(cell.address, cause, event, event_id)
         drafts.append(draft)
         folds.append(Fold(event, event_id, draft.value or b"", state))
