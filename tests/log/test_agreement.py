@@ -23,9 +23,11 @@ PARTITIONS = 2
 PLACES = [(topic, number) for topic in (NORMAL, EVENTS, CHECKPOINTS) for number in range(PARTITIONS)]
 shards = st.integers(0, PARTITIONS - 1)
 places = st.sampled_from(PLACES)
-numbers = st.integers(0, 30)
-records = st.tuples(places, st.sampled_from([b"", b"k", b"\xc3\xa9"]), st.binary(max_size=3))
-batches = st.lists(records, max_size=5).map(lambda found: [Draft(*place, key, value) for place, key, value in found])
+numbers = st.integers(0, 6) | st.integers(0, 40)
+keys = st.sampled_from([b"", b"k", b"\xc3\xa9"])
+records = st.builds(lambda place, key, value: Draft(*place, key, value), places, keys, st.binary(max_size=3))
+checkpoints = st.builds(Draft, st.just(CHECKPOINTS), shards, keys, st.none() | st.binary(max_size=3))
+batches = st.lists(records | checkpoints, max_size=6)
 names = st.sampled_from(["a", "b"])
 
 
@@ -57,7 +59,7 @@ class Backend:
         position, found = self.at(place, number), []
         try:
             while (part := await self.log.read(*place, position, records_max=records_max)).position != position:
-                found += [(self.offsets[place].index(r.offset), r.key, r.value) for r in part.records]
+                found += [(self.offsets[place].index(r.offset), r.key, r.value, r.headers) for r in part.records]
                 position = part.position
         except PositionTrimmed:
             return "trimmed"
@@ -152,6 +154,6 @@ async def _answer(call: Any) -> Any:
 
 
 Agreement.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestAgreement = Agreement.TestCase

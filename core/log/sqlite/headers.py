@@ -1,21 +1,19 @@
-"""Headers as bytes: the names once, then the lengths, then the values.
+"""Headers as bytes: the names once, then the lengths of the values, then the values.
 
-`u16 size of the names | names joined by NUL (UTF-8) | u32 length of each value | values`, big-endian; no headers: empty.
-Records of one kind share their names and often all lengths, so both directions keep these in a cache.
+`u32 size of the names | (u32 length, UTF-8) for each name | u32 length of each value | values`, big-endian; no headers:
+empty. Records of one kind share their names and often all lengths, so both directions keep these in a cache.
 """
 
 import struct
 from functools import lru_cache
 
-from ...errors import ValidationFailed
 from ..port import Headers
 
-_SIZE = struct.Struct(">H")
-NAMES_BYTES_MAX = 0xFFFF
+_SIZE = struct.Struct(">I")
 
 
 def encode_headers(headers: Headers) -> bytes:
-    """Return the bytes of the headers; raises `ValidationFailed` for names that hold a NUL or are too many."""
+    """Return the bytes of the headers."""
     if not headers:
         return b""
     names, values = zip(*headers, strict=True)
@@ -27,29 +25,31 @@ def decode_headers(data: bytes) -> Headers:
     """Return the headers that `encode_headers` was given."""
     if not data:
         return ()
-    body = 2 + _SIZE.unpack_from(data)[0]
-    names, lengths_size = _names(data[:body])
-    start = body + lengths_size
+    body = _SIZE.size + _SIZE.unpack_from(data)[0]
+    names = _names(data[:body])
+    start = body + _SIZE.size * len(names)
     return tuple(zip(names, _values(data[body:start]).unpack_from(data, start), strict=True))
 
 
 @lru_cache(maxsize=1024)
 def _encoder(names: tuple[str, ...]) -> tuple[bytes, struct.Struct]:
-    text = "\0".join(names).encode()
-    if any("\0" in name for name in names) or len(text) > NAMES_BYTES_MAX:
-        raise ValidationFailed(
-            f"expected header names without NUL, {NAMES_BYTES_MAX} bytes at most together, got {names}"
-        )
-    return _SIZE.pack(len(text)) + text, struct.Struct(f">{len(names)}I")
+    encoded = [name.encode() for name in names]
+    table = b"".join([_SIZE.pack(len(name)) + name for name in encoded])
+    return _SIZE.pack(len(table)) + table, struct.Struct(f">{len(names)}I")
 
 
 @lru_cache(maxsize=1024)
-def _names(prefix: bytes) -> tuple[tuple[str, ...], int]:
-    names = tuple(prefix[2:].decode().split("\0"))
-    return names, 4 * len(names)
+def _names(prefix: bytes) -> tuple[str, ...]:
+    names = []
+    at = _SIZE.size
+    while at < len(prefix):
+        start = at + _SIZE.size
+        at = start + _SIZE.unpack_from(prefix, at)[0]
+        names.append(prefix[start:at].decode())
+    return tuple(names)
 
 
 @lru_cache(maxsize=4096)
 def _values(lengths: bytes) -> struct.Struct:
-    sizes = struct.unpack(f">{len(lengths) // 4}I", lengths)
+    sizes = struct.unpack(f">{len(lengths) // _SIZE.size}I", lengths)
     return struct.Struct("".join([f"{size}s" for size in sizes]))
