@@ -47,7 +47,7 @@ def cancel_task(turn: Turn, message: CancelTask) -> Decision[MetaEvent]:
     task = turn.state.tasks.get(message.task_id)
     if task is None:
         return _cancel_unknown(turn, message)
-    withdraw(turn, task, task.assigned_to, message.reason)
+    withdraw(turn, task, task.last_assignee, message.reason)
     by, now = turn.context.sender, turn.context.now
     line = finish(turn, TaskCancelled(task_id=task.id, reason=message.reason, by=by, at=now))
     dispatch(turn)
@@ -68,7 +68,7 @@ def deadline_reached(turn: Turn, message: TaskDeadlineReached) -> Decision[MetaE
     """End a task whose time is up, and tell the supervisor that has it."""
     task = turn.state.tasks.get(message.task_id)
     if task is not None:
-        withdraw(turn, task, task.assigned_to, f"its time of {task.timeout_ms} ms is up")
+        withdraw(turn, task, task.last_assignee, f"its time of {task.timeout_ms} ms is up")
         finish(turn, TaskTimedOut(task_id=task.id, timeout_ms=task.timeout_ms, at=turn.context.now))
         dispatch(turn)
     return turn.decision()

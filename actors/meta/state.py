@@ -64,6 +64,12 @@ class ActiveTask(Record):
         """Whether it waits for a supervisor and for nothing else."""
         return self.ready and self.recorded and self.status == "pending"
 
+    @property
+    def last_assignee(self) -> str | None:
+        """Who has it, or may still be at it although it was released: the supervisor that was silent."""
+        former = self.assignees[-1] if self.assignees else None
+        return self.assigned_to or (None if former in self.rejected_by else former)
+
 
 class Supervisor(Record):
     """One entry of the registry."""
