@@ -76,7 +76,7 @@ def configure(turn: Turn, message: SupervisorConfiguration) -> Decision[RuntimeE
     for name, value in message.settings.items():
         if name not in DEFAULTS:
             return refuse("validation_error", f"expected settings among {', '.join(DEFAULTS)}, got {name!r}")
-        if not (value.isascii() and value.isdigit() and low <= int(value[:10]) <= high):
+        if not (value.isascii() and value.isdigit() and len(value) <= len(str(high)) and low <= int(value) <= high):
             return refuse("validation_error", f"expected {name} to be {low} to {high} (milliseconds), got {value!r}")
     turn.record(SupervisorSettingsChanged(settings=message.settings))
     if turn.state.started:
