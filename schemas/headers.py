@@ -15,7 +15,6 @@ from .errors import HeaderMismatch
 Headers = tuple[tuple[str, bytes], ...]
 
 _VERSION: Final = ("ce_specversion", b"1.0")
-_HEX: Final = frozenset("0123456789abcdef")
 _HEX_DIGITS: Final = 32
 _CONTENT: Final = ("content-type", b"application/avro")
 
@@ -35,8 +34,11 @@ def _time(at_us: int) -> bytes:
 def _hex(identifier: str) -> str:
     """Return 32 hex digits: a UUID's own, or of the SHA-256 of anything else."""
     digits = identifier.replace("-", "")
-    if len(digits) == _HEX_DIGITS and digits.isalnum() and _HEX.issuperset(digits):
-        return digits
+    try:
+        if len(digits) == _HEX_DIGITS and digits.isalnum() and int(digits, 16):
+            return digits.lower()
+    except ValueError:
+        pass  # not hexadecimal
     return sha256(identifier.encode()).hexdigest()[:_HEX_DIGITS]
 
 
