@@ -49,7 +49,7 @@ class DescribeFleet(Message[FleetStatus]):
 
 
 class ResendWave(Message):
-    """A fleet's timer: some component of the wave is not down yet, say it again."""
+    """A fleet's timer: some group or component has not answered yet, say it again."""
 
 
 class FleetApplied(Event):
@@ -68,6 +68,12 @@ class FleetStopping(Event):
     waves: tuple[tuple[str, ...], ...]
     kill: bool
     at: datetime
+
+
+class GroupHeldStill(Event):
+    """A group heals and starts nothing any more; the first wave waits for all of them."""
+
+    group: str
 
 
 class MemberDown(Event):

@@ -23,16 +23,16 @@ class Step(Record):
 class Requester(Record):
     """Who wants to hear how a recovery ends."""
 
-    recovery_id: str
     component: str
-    reply_to: str
+    task_id: str | None
 
 
 class Plan(Record):
     """Steps that a group takes one after the other; plans of one group never share a component.
 
     `kind`: start, restart (healing), replace (asked for, or a changed specification), give_up, remove. `expected` maps
-    components to the incarnations that the plan ends: their exits never count.
+    components to the incarnations that the plan ends: their exits never count. `asked`: the step at the cursor was
+    commanded. `own`: the group began it by itself, because of a failure.
     """
 
     id: int
@@ -42,6 +42,8 @@ class Plan(Record):
     reason: str
     steps: tuple[Step, ...]
     cursor: int = 0
+    asked: bool = False
+    own: bool = False
     expected: dict[str, int] = {}
     requesters: tuple[Requester, ...] = ()
     begun_at: datetime
@@ -50,12 +52,15 @@ class Plan(Record):
 class Member(Record):
     """A component as its group knows it; `phase` and below are the member's own last report.
 
-    `failures` counts starts in a row without `stable_ms` of health. `held`: it died while paused.
+    `failures` counts starts in a row without `stable_ms` of health. `held`: it died while paused. `retired`: temporary and
+    stopped by a restart of its group, so never started by it again. `leaving`: no longer of this group.
     """
 
     spec: ComponentSpec
     failures: int = 0
     held: bool = False
+    retired: bool = False
+    leaving: bool = False
     phase: str = "unknown"
     incarnation: int = 0
     attempt: int = 0
@@ -69,6 +74,7 @@ class Member(Record):
 class Dependency(Record):
     """A component of another group that a member depends on."""
 
+    component: str
     phase: str = "unknown"
     ready: bool = False
     completed: bool = False
@@ -112,9 +118,15 @@ class ConfigureGroup(Message):
 
 
 class HaltGroup(Message):
-    """Fleet to group: the session ends; heal and start nothing until the next `ConfigureGroup`."""
+    """Fleet to group: the session ends; heal and start nothing until the next `ConfigureGroup`; answer `GroupStill`."""
 
     reason: str
+
+
+class GroupStill(Message):
+    """Group to fleet, the answer to `HaltGroup`: nothing is started any more."""
+
+    group: str
 
 
 class RemoveGroup(Message):
@@ -124,9 +136,10 @@ class RemoveGroup(Message):
 
 
 class RestartMember(Message):
-    """Component to its group: an operator wants it restarted, alone and uncounted."""
+    """Component to its group: an operator wants a newer incarnation than this one up, alone and uncounted."""
 
     component: str
+    incarnation: int
     who: str
     why: str
 

@@ -15,6 +15,7 @@ class GroupConfigured(Event):
     host: str
     spec: GroupSpec
     members: tuple[ComponentSpec, ...]
+    released: tuple[str, ...] = ()
 
 
 class GroupHalted(Event):
@@ -24,7 +25,7 @@ class GroupHalted(Event):
 
 
 class GroupResumed(Event):
-    """A new session begins: what is wished up is run."""
+    """A new session begins: what is wished up is run, with a new budget; a giving up is forgotten."""
 
 
 class GroupRemoved(Event):
@@ -89,10 +90,11 @@ class GroupRestarting(Event):
 
 
 class PlanAdvanced(Event):
-    """Steps before `cursor` are acknowledged."""
+    """Steps before `cursor` are acknowledged; `asked`: the one there was commanded."""
 
     plan: int
     cursor: int
+    asked: bool
 
 
 class PlanEnded(Event):

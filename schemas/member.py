@@ -85,14 +85,14 @@ class RepeatHealthNotification(Message):
 class MemberReported(Message):
     """A component to its group, to watching groups, and to whoever asked it to stop: the state now.
 
-    `phase` is one of stopped, starting, running, stopping, exited, removed. `exit` is the last one of this incarnation,
-    set when phase is exited or stopped. `completed`: ended normally and stays so (transient, temporary).
+    `phase` is one of stopped, starting, running, stopping, exited, removed. `exit` is the last one of this incarnation.
+    `completed`: ended normally and stays so (transient, temporary).
     """
 
     component: str
     group: str
-    revision: int
     incarnation: int
+    attempt: int
     phase: str
     ready: bool
     desired_up: bool

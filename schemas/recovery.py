@@ -51,7 +51,8 @@ class RecoveryNotification(Message):
     """From a group to `runtime_supervisor/main`: what it decided by itself about a failure, and how that ended.
 
     `recovery_id` is the same for both stages and unique in the log. `stage`: initiated, completed. `decision`: restart,
-    give_up, hold (paused). `outcome` (completed only): healed, given_up, superseded, ignored. `duration_ms` runs from the failure. `cause` tells the exit in words.
+    give_up, hold (paused). `outcome` (completed only): healed, given_up, superseded, ignored. `duration_ms` runs from
+    the failure. `cause` tells the exit in words.
     """
 
     recovery_id: str

@@ -1,0 +1,14 @@
+"""HMS's own application: what every node runs, whatever else it runs."""
+
+from typing import Final
+
+from ..core.app import App
+from .component import component
+from .fleet.behaviour import fleet
+from .group import group
+from .hosts import host
+from .meta import meta_supervisor
+from .runtime import runtime_supervisor
+from .task import task
+
+hms_app: Final = App("hms", component, group, host, fleet, meta_supervisor, runtime_supervisor, task)
