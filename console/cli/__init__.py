@@ -1,0 +1,76 @@
+"""The command line: `hms NOUN VERB`. Data goes to stdout, everything else to stderr; a command is imported when it runs."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import hms
+
+COMMANDS: Final = {
+    "up": ("hms.console.up:up", "Supervise the components of a fleet file"),
+    "node": ("hms.console.node:node", "Run apps on a log, without components of this host"),
+    "demo": ("hms.console.demo:demo", "Show a small fleet, real faults, and what becomes of them"),
+    "component": ("hms.console.cli.component:app", "Components: what runs, and what shall run"),
+    "supervisor": ("hms.console.cli.supervisor:app", "Supervisors: who is registered, and how they are"),
+    "task": ("hms.console.cli.task:app", "Tasks: submit, follow, cancel"),
+    "event": ("hms.console.cli.event:app", "Events: what happened, from the log"),
+    "dead-letter": ("hms.console.cli.dead_letter:app", "Messages that could not be handled"),
+    "schema": ("hms.console.cli.schema:app", "Schemas: of HMS, and of the log"),
+    "log": ("hms.console.cli.log:app", "The log itself: what it holds, and whether it is whole"),
+    "doctor": ("hms.console.cli.doctor:doctor", "Look for what is wrong, and say what to do"),
+}
+"""Name -> (where it is, what it says in the list of commands)."""
+
+INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; see `exit_codes.Exit`."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    if tokens == ["--version"]:
+        print(hms.__version__)  # noqa: T201 - before anything is imported: it must be there in no time
+        return 0
+    try:
+        code = _guarded(lambda: _run(tokens))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends: let that go nowhere instead of complaining.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code
+
+
+def _run(tokens: list[str]) -> int:
+    from cyclopts import App, Parameter  # noqa: PLC0415 - `hms --version` does not pay for it
+
+    app = App(
+        name="hms",
+        help="Keep a fleet of components alive, and answer for it.",
+        version=hms.__version__,
+        default_parameter=Parameter(negative=()),
+        suppress_keyboard_interrupt=False,
+    )
+    for name, (place, what) in COMMANDS.items():
+        app.command(place, name=name, help=what)
+    result: Any = app(tokens, exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
+    return result if isinstance(result, int) else 0
+
+
+def _guarded(command: Callable[[], int]) -> int:
+    """Turn whatever is raised into an exit code and one message on stderr."""
+    try:
+        return command()
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("HMS_TRACEBACK"):
+            raise
+        from .exit_codes import explained  # noqa: PLC0415 - as above
+
+        code, message = explained(error)
+        print(f"hms: {message}", file=sys.stderr)  # noqa: T201 - the place where messages reach people
+        return code

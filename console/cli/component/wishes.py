@@ -1,0 +1,167 @@
+"""`hms component start|stop|restart|pause|resume|reset`: said to the component's actor, and waited for."""
+
+import asyncio
+import getpass
+import socket
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeAlias
+
+from cyclopts import Parameter
+
+from ....core.address import Address
+from ....core.client import Asks, Client
+from ....core.errors import AskTimedOut
+from ....schemas.component import (
+    ComponentStatus,
+    DescribeComponent,
+    PauseComponent,
+    ResetComponent,
+    RestartComponent,
+    ResumeComponent,
+    StartComponent,
+    StopComponent,
+)
+from ..exit_codes import Exit, Stop
+from ..freshness import freshness_line
+from ..opened import asking
+from ..options import DEFAULTS, Options
+from ..show import say, show_one
+from .status import KIND, item_of
+
+POLL_S: Final = 0.1
+ENDED: Final = ("stopped", "exited", "completed", "given_up", "unconfigured")
+HIDDEN: Final = ("spec", "exits", "spec_hash")
+
+Why: TypeAlias = Annotated[str, Parameter(help="The reason, for those who ask later")]
+Timeout: TypeAlias = Annotated[float, Parameter(help="Seconds to wait for the outcome")]
+NoWait: TypeAlias = Annotated[bool, Parameter(help="Return as soon as the wish is recorded")]
+Reached: TypeAlias = Callable[[ComponentStatus], bool]
+
+
+async def start(
+    component: str,
+    /,
+    *,
+    why: Why = "",
+    timeout: Timeout = 30.0,  # noqa: ASYNC109 - the option's name
+    no_wait: NoWait = False,
+    options: Options = DEFAULTS,
+) -> None:
+    """Wish a component up, and wait until it is ready."""
+    await _carry_out(component, StartComponent(who=who(), why=why), _started, timeout, no_wait, options)
+
+
+async def stop(
+    component: str,
+    /,
+    *,
+    why: Why = "",
+    timeout: Timeout = 30.0,  # noqa: ASYNC109
+    no_wait: NoWait = False,
+    options: Options = DEFAULTS,
+) -> None:
+    """Wish a component down, and wait until it is; it stays down until somebody starts it."""
+    await _carry_out(component, StopComponent(who=who(), why=why), lambda _: is_down, timeout, no_wait, options)
+
+
+async def restart(
+    component: str,
+    /,
+    *,
+    why: Why = "",
+    timeout: Timeout = 30.0,  # noqa: ASYNC109
+    no_wait: NoWait = False,
+    options: Options = DEFAULTS,
+) -> None:
+    """Stop a component and start it again, and wait until its next incarnation is ready."""
+    wish = RestartComponent(who=who(), why=why)
+    await _carry_out(component, wish, lambda before: is_up(before.incarnation + 1), timeout, no_wait, options)
+
+
+async def pause(component: str, /, *, why: Why = "", options: Options = DEFAULTS) -> None:
+    """Hold healing: what dies stays dead until resume."""
+    await _say_once(component, PauseComponent(who=who(), why=why), options)
+
+
+async def resume(component: str, /, *, why: Why = "", options: Options = DEFAULTS) -> None:
+    """Heal again, what died meanwhile included."""
+    await _say_once(component, ResumeComponent(who=who(), why=why), options)
+
+
+async def reset(component: str, /, *, why: Why = "", options: Options = DEFAULTS) -> None:
+    """Clear `given up` of the component's whole group, and start what is wished up."""
+    await _say_once(component, ResetComponent(who=who(), why=why), options)
+
+
+def who() -> str:
+    """Return who asks: USER@HOST."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def is_up(incarnation: int) -> Reached:
+    """Return the condition that this incarnation or a later one is ready, or has done what it had to."""
+
+    def reached(status: ComponentStatus) -> bool:
+        return status.incarnation >= incarnation and (status.ready or status.phase == "completed")
+
+    return reached
+
+
+def _started(before: ComponentStatus) -> Reached:
+    """Return what to wait for: what has ended is started as a new incarnation, what has not may itself become ready."""
+    return is_up(before.incarnation + (before.phase in ENDED))
+
+
+def is_down(status: ComponentStatus) -> bool:
+    """Say whether nothing runs of it."""
+    return status.phase in ENDED and status.pid is None
+
+
+async def _say_once(component: str, wish: Asks[Any, ComponentStatus], options: Options) -> None:
+    async with asking(options.url) as client:
+        await _answer(client, await _ask(client, component, wish), options)
+
+
+async def _carry_out(
+    component: str,
+    wish: Asks[Any, ComponentStatus],
+    condition: Callable[[ComponentStatus], Reached],
+    timeout: float,  # noqa: ASYNC109
+    no_wait: bool,  # noqa: FBT001 - the option
+    options: Options,
+) -> None:
+    async with asking(options.url) as client:
+        before = await _ask(client, component, DescribeComponent())
+        reached = condition(before)
+        status = await _ask(client, component, wish)
+        deadline = time.monotonic() + timeout
+        while not (no_wait or reached(status)):
+            _check_hope(status, deadline, timeout)
+            await asyncio.sleep(POLL_S)
+            status = await _ask(client, component, DescribeComponent())
+        await _answer(client, status, options)
+
+
+def _check_hope(status: ComponentStatus, deadline: float, timeout: float) -> None:
+    """Raise if what is waited for cannot come any more, or not in time."""
+    if status.phase == "given_up":
+        raise Stop(
+            Exit.FAILED, f"{status.id} was given up: {status.given_up}; see `hms component describe {status.id}`"
+        )
+    if time.monotonic() > deadline:
+        message = f" ({status.message})" if status.message else ""
+        raise AskTimedOut(
+            f"{status.id} is {status.phase}{message} after {timeout:g} s; the wish stands: see `hms component list`"
+        )
+
+
+async def _ask(client: Client, component: str, message: Asks[Any, ComponentStatus]) -> ComponentStatus:
+    address: Address[Any] = Address(KIND + component)
+    status: ComponentStatus = await client.ask(address, message, priority="high", timeout_ms=10_000)
+    return status
+
+
+async def _answer(client: Client, status: ComponentStatus, options: Options) -> None:
+    show_one(item_of(status), options.form, leave_out=HIDDEN)
+    say(await freshness_line(client.log))

@@ -1,0 +1,67 @@
+"""What a command's end means to a shell: the codes, and which error leads to which."""
+
+from enum import IntEnum
+from typing import Final
+
+from ...core.errors import AskTimedOut, DestinationNotFound, HmsError, LogUnreachable, Refused
+
+
+class Exit(IntEnum):
+    """The exit codes; they are a contract."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    UNREACHABLE = 5
+    TIMEOUT = 6
+    TASK_FAILED = 8
+    UNHEALTHY = 10
+
+
+class Stop(Exception):
+    """End the command with this code and this message (on stderr)."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_CODES: Final = (
+    (DestinationNotFound, Exit.NOT_FOUND),
+    (LogUnreachable, Exit.UNREACHABLE),
+    (AskTimedOut, Exit.TIMEOUT),
+    (HmsError, Exit.FAILED),
+)
+
+
+def explained(error: Exception) -> tuple[int, str]:
+    """Return the exit code that an error leads to, and the message for people."""
+    match error:
+        case Stop():
+            return error.code, str(error)
+        case Refused():
+            missing = error.refusal_code.endswith("not_found")
+            return (Exit.NOT_FOUND if missing else Exit.FAILED), f"refused: {error}"
+        case HmsError():
+            return next(code for kind, code in _CODES if isinstance(error, kind)), str(error)
+    return _foreign(error)
+
+
+def _foreign(error: Exception) -> tuple[int, str]:
+    """Explain what is not of `hms.core`: imported here, because an error may be the first to need them."""
+    from cyclopts import CycloptsError  # noqa: PLC0415
+
+    from ...actors.fleet.mistakes import FleetFileInvalid  # noqa: PLC0415
+    from ...schemas.errors import ContractError  # noqa: PLC0415
+
+    match error:
+        case CycloptsError():
+            return Exit.USAGE, f"{error} See: hms --help"
+        case FleetFileInvalid():
+            return Exit.USAGE, str(error)
+        case ContractError() | OSError():
+            return Exit.FAILED, str(error)
+    return Exit.FAILED, (
+        f"a bug: {type(error).__name__}: {error}. HMS_TRACEBACK=1 shows where; please report it with that"
+    )

@@ -1,0 +1,107 @@
+"""How answers look: tables and details for people, arrays and lines of JSON for programs. Only this writes to stdout."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from .options import Form
+
+Item = Mapping[str, Any]
+Columns = Mapping[str, str | Callable[[Item], str]]
+"""Heading -> the field's name, or what makes the cell of an item."""
+
+GAP: Final = "  "
+
+
+def show_list(items: Sequence[Item], form: Form, columns: Columns) -> None:
+    """Show items: a table, an array, or an item a line."""
+    if form == "json":
+        write(json.dumps(list(items), ensure_ascii=False, indent=2))
+    elif form == "jsonl":
+        for item in items:
+            write_line(item)
+    elif items:
+        _table(list(columns), [[cell(item, of) for of in columns.values()] for item in items])
+
+
+def show_one(item: Item, form: Form, *, leave_out: Iterable[str] = ()) -> None:
+    """Show one item: a field a line, or an object."""
+    if form == "text":
+        hidden = set(leave_out)
+        shown = {name: text(value) for name, value in item.items() if name not in hidden}
+        width = max(map(len, shown), default=0)
+        for name, value in shown.items():
+            write(f"{name:<{width}}{GAP}{value}")
+    else:
+        write(json.dumps(item, ensure_ascii=False, indent=2 if form == "json" else None))
+
+
+def write_line(item: Item) -> None:
+    """Write an item as one line of JSON."""
+    write(json.dumps(item, ensure_ascii=False, separators=(",", ":")))
+
+
+def write(line: str) -> None:
+    """Write a line of data."""
+    print(line)  # noqa: T201 - the one place
+
+
+def say(line: str) -> None:
+    """Write a line that is no data."""
+    print(line, file=sys.stderr)  # noqa: T201 - the other
+
+
+def cell(item: Item, of: str | Callable[[Item], str]) -> str:
+    """Return a cell's text."""
+    return text(item.get(of)) if isinstance(of, str) else of(item)
+
+
+def text(value: Any) -> str:
+    """Return a value for people, in one line."""
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple() if all(isinstance(inner, str) for inner in value):
+            return ", ".join(value) or "-"
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> None:
+    if sys.stdout.isatty():
+        _rich_table(headings, rows)
+        return
+    widths = [max(len(line[column]) for line in [headings, *rows]) for column in range(len(headings))]
+    for line in [headings, *rows]:
+        write(GAP.join(f"{value:<{width}}" for value, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _rich_table(headings: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - on a terminal only
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(value, style=_STYLES.get(value, "")) for value in row))
+    Console().print(table)
+
+
+_STYLES: Final = {
+    "healthy": "green",
+    "completed": "green",
+    "ok": "green",
+    "available": "green",
+    "degraded": "yellow",
+    "warn": "yellow",
+    "unhealthy": "red",
+    "critical": "bold red",
+    "given_up": "bold red",
+    "failed": "red",
+    "fail": "bold red",
+    "unavailable": "red",
+}
