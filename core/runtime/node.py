@@ -186,6 +186,8 @@ class Node:
                 logger.critical("shard_broken", node=self.name, shard=number, error=str(error))
                 self._broken[number] = str(error)
                 return
+            except Exception:
+                logger.exception("shard_failed", node=self.name, shard=number)
             finally:
                 self._shards.pop(number, None)
                 await shard.close()

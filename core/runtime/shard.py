@@ -7,6 +7,7 @@ opening; nothing in it is ever ahead of the log for longer than one commit takes
 
 import asyncio
 from typing import NamedTuple
+from zlib import crc32
 
 import structlog
 
@@ -17,9 +18,11 @@ from .commit_record import Head, commit_draft, following
 from .effects import EffectRunner
 from .history import History
 from .housekeeping import Housekeeping
+from .inbound import Inbound
 from .installed import Behaviours
 from .lanes import Lanes
 from .pace import Pace
+from .records import TIMER_LANE
 from .restore import ShardMemory, restore
 from .schema_store import SchemaStore
 from .shard_clock import ShardClock
@@ -41,6 +44,13 @@ class ShardStatistics(NamedTuple):
     actor_live_count: int
     timer_count: int
     effect_count: int
+
+
+class Care(NamedTuple):
+    """Up to where a shard that opened in vain before handles one input at a time: lane positions, and timers due then."""
+
+    positions: tuple[int, ...]
+    opened_us: int
 
 
 class Surroundings(NamedTuple):
@@ -67,7 +77,7 @@ class Shard:
         self._stopping = False
         self._waiting: asyncio.Future[None] | None = None
         self._barrier: tuple[int, tuple[int, ...], int] | None = None
-        self._careful_until: tuple[int, ...] | None = None
+        self._care: Care | None = None
         self._commit_count = 0
         self._input_count = 0
         self._writer: Writer
@@ -95,7 +105,7 @@ class Shard:
         self._lanes = Lanes(around.log, self.number, memory.head.positions, around.schemas, self._options.read_records)
         self._effects = EffectRunner(around.log, around.behaviours, around.clock, self._options)
         self._housekeeping = Housekeeping(self.number, around.log, memory, self._options, around.clock)
-        await self._recover_from_poison()
+        await self._begin_care()
         await self._commit(self._turn(), self._lanes.positions())
         for actor, pending in memory.pending_effects():
             self._effects.start(actor, pending)
@@ -140,11 +150,13 @@ class Shard:
         """Consume one slice and commit it; return whether there was anything."""
         await self._lanes.fill()
         limit_us = await self._timers_may_fire_until()
-        turn = self._turn() if self._careful_until is None else await self._careful_turn()
-        if self._careful_until is None:
+        if self._careful():
+            turn = await self._careful_turn(limit_us)
+        else:
+            turn = self._turn()
             self._take_slice(turn)
-        if limit_us is not None:
-            self._fire_timers(turn, limit_us)
+            if limit_us is not None:
+                self._fire_timers(turn, limit_us)
         if not turn.inputs:
             self._around.pace.rest(self.number)
             return False
@@ -284,39 +296,62 @@ class Shard:
 
     # --- poison -------------------------------------------------------------------------------------------------
 
-    async def _recover_from_poison(self) -> None:
-        """After several openings without progress, handle one message at a time, and bury the one that killed before."""
+    async def _begin_care(self) -> None:
+        """After several openings in vain, handle one input at a time, and bury the one that killed before."""
         memory = self._memory
         if memory.opened_in_vain < self._options.careful_after_opens and not memory.attempting:
             return
-        logger.warning("shard_is_careful", shard=self.number, opened_in_vain=memory.opened_in_vain)
         marks = [await self._around.log.watermarks(topic, self.number) for topic in LANES]
-        self._careful_until = tuple(mark.high for mark in marks)
+        self._care = Care(tuple(mark.high for mark in marks), self._clock.now_us())
+        if self._careful():
+            logger.warning("shard_is_careful", shard=self.number, opened_in_vain=memory.opened_in_vain)
 
-    async def _careful_turn(self) -> Turn:
-        """Handle one message, announced by a commit of its own: if it kills the process, the next owner knows which."""
+    def _careful(self) -> bool:
+        """Tell whether inputs from before the opening are left; the first time that none are ends the care."""
+        care = self._care
+        if care is None:
+            return False
+        due_us = self._memory.timers.next_due_us()
+        behind = any(p < end for p, end in zip(self._lanes.positions(), care.positions, strict=True))
+        if not behind and (due_us is None or due_us > care.opened_us):
+            self._care = None
+        return self._care is not None
+
+    async def _careful_turn(self, timers_until_us: int | None) -> Turn:
+        """Handle one input, announced by a commit of its own: if it kills the process, the next owner knows which."""
         inbound = next(self._lanes.take(), None)
-        if inbound is None:
-            return self._turn()
-        place = (inbound.lane, inbound.stored.offset)
-        if self._memory.attempting == place:
-            logger.error("message_killed_the_shard", shard=self.number, lane=place[0], offset=place[1])
-            turn = self._turn()
+        if inbound is not None:
+            return await self._handle_carefully(inbound)
+        due = None if timers_until_us is None else self._memory.timers.pop_due(timers_until_us)
+        return self._turn() if due is None else await self._fire_carefully(*due[1:])
+
+    async def _handle_carefully(self, inbound: Inbound) -> Turn:
+        positions = list(self._lanes.positions())
+        positions[inbound.lane] = inbound.stored.offset
+        killer = await self._announce((inbound.lane, inbound.stored.offset), tuple(positions))
+        turn = self._turn()
+        if killer:
             turn.kill(inbound, "the shard died each time it handled this message")
         else:
-            positions = list(self._lanes.positions())
-            positions[inbound.lane] = inbound.stored.offset
-            await self._commit(self._turn(), tuple(positions), attempting=place)
-            turn = self._turn()
             turn.handle(inbound)
-        self._memory.attempting = ()
-        self._end_care()
         return turn
 
-    def _end_care(self) -> None:
-        until = self._careful_until
-        if until is not None and all(p >= end for p, end in zip(self._lanes.positions(), until, strict=True)):
-            self._careful_until = None
+    async def _fire_carefully(self, actor: str, name: str, generation: int) -> Turn:
+        place = (TIMER_LANE, generation, crc32(f"{actor}\0{name}".encode()))
+        killer = await self._announce(place, self._lanes.positions())
+        turn = self._turn()
+        turn.fire(actor, name, generation, killer=killer)
+        return turn
+
+    async def _announce(self, place: tuple[int, ...], positions: tuple[int, ...]) -> bool:
+        """Commit that this input is about to be handled; return whether that was said before, and the shard died of it."""
+        killer = self._memory.attempting == place
+        self._memory.attempting = ()
+        if killer:
+            logger.error("input_killed_the_shard", shard=self.number, place=place)
+        else:
+            await self._commit(self._turn(), positions, attempting=place)
+        return killer
 
 
 def head_of(shard: Shard) -> Head:

@@ -93,8 +93,8 @@ class Turn:
         self.read.append(inbound.stored.value or b"")
         self._bury(inbound, verdicts.FAILED, detail)
 
-    def fire(self, actor: str, name: str, generation: int) -> bool:
-        """Fire a timer if it is still set in that generation; return whether it was."""
+    def fire(self, actor: str, name: str, generation: int, *, killer: bool = False) -> bool:
+        """Fire a timer if it is still set in that generation; return whether it was. A killer's message is buried."""
         cell = self._actors.get(actor)
         timer = cell.timers.get(name) if cell is not None else None
         if cell is None or timer is None or timer.generation != generation:
@@ -102,7 +102,7 @@ class Turn:
         id_ = derived_id(actor, name, "timer", str(generation))
         cause = Cause(id_, id_, actor, timer.correlation_id, "normal", None)
         fired = TimerFired(name=name, generation=generation)
-        verdict = self._fire(cell, cause, timer, fired)
+        verdict = self._bury_killer(cell, cause, timer, fired) if killer else self._fire(cell, cause, timer, fired)
         self.inputs.append(_input(TIMER_LANE, generation, verdict, actor=actor, timer=name))
         return True
 
@@ -123,6 +123,11 @@ class Turn:
             self._bury_timer(cell, cause, timer, error)
             return verdicts.FAILED
         return verdicts.DECIDED
+
+    def _bury_killer(self, cell: Cell, cause: Cause, timer: PendingTimer, fired: TimerFired) -> str:
+        self._take_over(cell, self._work(cell, cause, Decision((fired,), (), (), None)))
+        self._bury_timer(cell, cause, timer, "the shard died each time it handled this timer")
+        return verdicts.FAILED
 
     # --- verdicts -----------------------------------------------------------------------------------------------
 
@@ -316,7 +321,7 @@ class Turn:
         self._answer(envelope.destination, cause_of(envelope, envelope.destination), refusal, self.drafts)
         return framed(self._contract, refusal)
 
-    def _bury_timer(self, cell: Cell, cause: Cause, timer: PendingTimer, error: Exception) -> None:
+    def _bury_timer(self, cell: Cell, cause: Cause, timer: PendingTimer, error: object) -> None:
         record_type = self._contract.by_id(int.from_bytes(timer.message[1:5], "big"))
         if record_type is None:
             return
