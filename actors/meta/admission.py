@@ -14,7 +14,7 @@ from .dispatch import dispatch
 from .ending import dependency_failed, finish, why_hopeless
 from .fold import MetaEvent
 from .readiness import make_ready, set_alarm
-from .state import ACTIVE_MAX, CANCELLATION_KEPT_MS, PARAMETERS_TOTAL_MAX, MetaState
+from .state import ACTIVE_MAX, CANCELLATION_KEPT_MS, PARAMETERS_TOTAL_MAX, KeptCancellation, MetaState
 from .turn import Turn
 
 ALWAYS_TAKEN: Final = ("Recovery",)
@@ -33,11 +33,15 @@ def submit(turn: Turn, message: SubmitTask) -> Decision[MetaEvent]:
         return known
     kept = turn.state.cancellations.get(content.id)
     enqueue(turn, content)
-    age = timedelta() if kept is None else turn.context.now - kept.at
-    if kept is not None and age <= timedelta(milliseconds=CANCELLATION_KEPT_MS):
-        by, now = turn.context.sender, turn.context.now
-        finish(turn, TaskCancelled(task_id=content.id, reason=kept.reason, by=by, at=now))
+    if kept is not None and content.id in turn.state.tasks:
+        _cancel_if_fresh(turn, content.id, kept)
     return turn.decision(reply=_status(turn, content.id))
+
+
+def _cancel_if_fresh(turn: Turn, task_id: str, kept: KeptCancellation) -> None:
+    now = turn.context.now
+    if now - kept.at <= timedelta(milliseconds=CANCELLATION_KEPT_MS):
+        finish(turn, TaskCancelled(task_id=task_id, reason=kept.reason, by=turn.context.sender, at=now))
 
 
 def enqueue(turn: Turn, content: CanonicalTask, run_of: str | None = None) -> None:
