@@ -102,12 +102,15 @@ def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Pat
     while True:
         try:
             _create_empty(path)
-            return path, _prepare(path, partitions)
+            recorded = _prepare(path, partitions)
+            _sync_folder(path.parent)
         except sqlite3.Error as error:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise _cannot_open(path, error) from error
         except OSError as error:
             raise LogUnreachable(f"cannot open the log {path}: {error}") from error
+        else:
+            return path, recorded
         time.sleep(BUSY_PAUSE_S)
 
 
@@ -123,11 +126,19 @@ def _create_empty(path: Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make names durable: the new file's, and that the rollback journal of its first moments is gone.
+
+    A journal that a power cut brings back would roll the file back to nothing, and SQLite itself syncs the folder only
+    when it happens to create a WAL.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _prepare(path: Path, partitions: int | None) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..assignment import Placement, share_out
+from .sessions import is_over
 from .transaction import Transaction
 
 FORGET_US: Final = 3_600_000_000
@@ -66,13 +67,11 @@ def leave(transaction: Transaction, lease: Lease) -> None:
 def rebalance(transaction: Transaction) -> None:
     """Share the shards out among the live members, if that changes anything."""
     connection = transaction.connection
-    live = connection.execute(
-        "SELECT node FROM nodes WHERE boot = ? AND expires_us > ?", (boot_id(), transaction.monotonic_us)
-    ).fetchall()
+    live = _live(transaction)
     before = [
         Placement(*row) for row in connection.execute("SELECT holder, target FROM shards ORDER BY shard").fetchall()
     ]
-    after = share_out(before, [node for (node,) in live])
+    after = share_out(before, live)
     for shard, (old, new) in enumerate(zip(before, after, strict=True)):
         if new != old:
             transaction.execute(
@@ -80,6 +79,16 @@ def rebalance(transaction: Transaction) -> None:
             )
     if after != before:
         transaction.generation += 1
+
+
+def _live(transaction: Transaction) -> list[str]:
+    """Return the nodes whose lease holds; the lease of one whose process is gone ends here."""
+    statement = "SELECT node, session FROM nodes WHERE boot = ? AND expires_us > ?"
+    leased = transaction.connection.execute(statement, (boot_id(), transaction.monotonic_us)).fetchall()
+    dead = [node for node, session in leased if is_over(session)]
+    for node in dead:
+        transaction.execute("UPDATE nodes SET expires_us = 0 WHERE node = ?", node)
+    return [node for node, _ in leased if node not in dead]
 
 
 def _renew(transaction: Transaction, lease: Lease) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import uuid
 from functools import partial
 from typing import Final
 
@@ -10,6 +9,7 @@ from ..port import Assignment, NodeInfo
 from . import leases
 from .heads import Heads
 from .reader import Reader
+from .sessions import new_session
 from .times import Times
 from .worker import Worker
 
@@ -30,7 +30,7 @@ class SqliteMembership:
 
     def __init__(self, node: str, times: Times, worker: Worker, reader: Reader, heads: Heads) -> None:
         self.node = node
-        self._lease = leases.Lease(node, uuid.uuid4().hex, times.lease_ms * 1_000)
+        self._lease = leases.Lease(node, new_session(), times.lease_ms * 1_000)
         self._heartbeat_ms = times.heartbeat_ms
         self._worker = worker
         self._reader = reader
