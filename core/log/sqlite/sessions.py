@@ -19,7 +19,7 @@ def identity(pid: int) -> str:
     """Return what tells a process from all others on this machine, or nothing (gone, a zombie, or no /proc)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        namespace = os.readlink(f"/proc/{os.getpid()}/ns/pid")
+        namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
     return "" if fields[0] in {"Z", "X"} else f"{pid}:{fields[19]}:{namespace.strip('pid:[]')}"

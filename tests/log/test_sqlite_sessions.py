@@ -1,0 +1,66 @@
+"""A node whose process is gone is known for dead at once; what cannot be known waits for the lease."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hms.core.log import open_log
+from hms.core.log.sqlite.sessions import identity, is_over, new_session
+
+MEMBER = """
+import asyncio, sys
+from hms.core.log import open_log
+
+async def main():
+    log = await open_log(sys.argv[1])
+    await log.join("victim")
+    print("joined", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+linux_only = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="no /proc: a dead node waits for its lease"
+)
+
+
+@linux_only
+def test_a_session_is_over_when_its_process_is_gone() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    session = f"{identity(child.pid)}:random"
+    assert not is_over(session)
+    child.communicate(b"\n")
+    assert is_over(session)
+    assert not is_over(new_session())
+
+
+def test_a_session_of_elsewhere_is_left_to_its_lease() -> None:
+    assert not is_over("1:1:0:random")
+    assert not is_over("random")
+
+
+@linux_only
+def test_a_killed_nodes_shards_are_taken_over_before_its_lease_is_over(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'log.db'}"
+
+    async def main() -> None:
+        victim = subprocess.Popen([sys.executable, "-c", MEMBER, url], stdout=subprocess.PIPE)
+        assert victim.stdout is not None
+        await asyncio.to_thread(victim.stdout.readline)
+        log = await open_log(url)
+        membership = await log.join("heir")
+        assert len((await membership.assignment()).shards) < log.partitions
+        os.kill(victim.pid, signal.SIGKILL)
+        await asyncio.to_thread(victim.communicate)
+        async with asyncio.timeout(3):  # the lease is 5 s
+            assignment = await membership.assignment()
+            while len(assignment.shards) < log.partitions:
+                assignment = await membership.wait_changed(assignment.generation, 1_000)
+        await log.close()
+
+    asyncio.run(main())
