@@ -3,6 +3,7 @@
 from typing import Final
 
 from ..core.app import App
+from ..schemas.component_reports import ComponentCommand, RunHook
 from .component import component
 from .fleet.behaviour import fleet
 from .group import group
@@ -11,4 +12,14 @@ from .meta import meta_supervisor
 from .runtime import runtime_supervisor
 from .task import task
 
-hms_app: Final = App("hms", component, group, host, fleet, meta_supervisor, runtime_supervisor, task)
+hms_app: Final = App(
+    "hms",
+    component,
+    group,
+    host,
+    fleet,
+    meta_supervisor,
+    runtime_supervisor,
+    task,
+    outside=(ComponentCommand, RunHook),
+)

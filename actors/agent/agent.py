@@ -129,16 +129,20 @@ class HostAgent:
         """Return the incarnation of every component that has, or is about to have, a process here."""
         return _running(self.host.inventory())
 
-    async def close(self, patience_s: float = 1.0) -> None:
-        """End; what the log does not take within the patience is kept on disk for the next agent."""
+    async def disconnect(self, patience_s: float = 1.0) -> None:
+        """End the talk with the log; what it does not take within the patience is kept on disk for the next agent."""
         await self._stop_listening()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._courier.wait_idle(0.0 if self.log_away else patience_s)
         await self._courier.close()
-        await self._hooks.close(HOOKS_S)
         self._save_position()
+
+    async def close(self) -> None:
+        """End, and let another agent in; the processes live on."""
+        await self.disconnect(patience_s=0.0)
+        await self._hooks.close(HOOKS_S)
         await self.host.close()
 
     # --- out ----------------------------------------------------------------------------------------------------

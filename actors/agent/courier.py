@@ -61,6 +61,7 @@ class Courier:
         self._idle = asyncio.Event()
         self._idle.set()
         self._delivering: asyncio.Task[None] | None = None
+        self._closed = False
 
     def put(self, parcel: Parcel) -> None:
         """Take a parcel. One with the id of another that waits takes its place, unless that is an earlier agent's."""
@@ -68,7 +69,7 @@ class Courier:
         if waiting is not None and _session(waiting) < _session(parcel):
             return
         self._pending[parcel.id] = parcel
-        if self.away and parcel.fact is not None:
+        if (self.away or self._closed) and parcel.fact is not None:
             self._spool.keep(parcel.fact)
         self._idle.clear()
         self._work.set()
@@ -91,8 +92,9 @@ class Courier:
         if self._delivering is not None:
             self._delivering.cancel()
             await asyncio.gather(self._delivering, return_exceptions=True)
-        if not self.away:
+        if not self.away and not self._closed:
             self._spool.keep(*self._facts())
+        self._closed = True
 
     async def _deliver_for_ever(self, log: Log, schemas: SchemaStore) -> None:
         retry_s = RETRY_FIRST_S

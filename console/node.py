@@ -1,0 +1,83 @@
+"""`hms node`: run apps on a log, until TERM."""
+
+import asyncio
+import os
+import signal
+import socket
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from ..core.app import App
+from ..core.log.open import open_log
+from ..core.runtime.node import Node
+from .cli.exit_codes import Exit
+from .cli.opened import quiet
+from .cli.options import DEFAULTS, Options
+from .cli.show import say, write, write_line
+from .session.apps import load_apps
+
+AppOption = Annotated[tuple[str, ...], Parameter(name="--app", help="An app to run, as MODULE:ATTRIBUTE")]
+NameOption = Annotated[str, Parameter(help="What the node is called among the others [default: HOST-PID]")]
+POLL_S: Final = 0.2
+
+
+def node(*, app: AppOption = (), name: NameOption = "", options: Options = DEFAULTS) -> int:
+    """Run apps on a log, beside HMS's own; several nodes share the log's shards.
+
+    TERM (or Ctrl-C) drains: every commit under way ends, then the other nodes take over at once.
+    """
+    quiet()
+    return asyncio.run(_run(load_apps(app), name or f"{socket.gethostname()}-{os.getpid()}", options))
+
+
+async def _run(apps: tuple[App, ...], name: str, options: Options) -> int:
+    ending = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    log = await open_log(options.url)
+    try:
+        async with Node(log, apps, name=name) as running:
+            say(f"hms: node {name} runs {', '.join(app.name for app in apps)} on {log.url}")
+            return await _watch(running, ending, options)
+    finally:
+        await log.close()
+
+
+async def _watch(running: Node, ending: asyncio.Event, options: Options) -> int:
+    """Tell whenever the shards change, until the end; a shard whose history is broken ends it badly."""
+    known: tuple[int, ...] | None = None
+    while not ending.is_set():
+        owned = tuple(shard.shard for shard in running.statistics().shards)
+        if owned != known:
+            known = owned
+            _tell(running.name, owned, running.log.partitions, options)
+        if broken := running.statistics().broken:
+            for reason in broken:
+                say(f"hms: {reason}")
+            return Exit.FAILED
+        try:
+            async with asyncio.timeout(POLL_S):
+                await ending.wait()
+        except TimeoutError:
+            continue
+    say(f"hms: node {running.name} drains")
+    return Exit.OK
+
+
+def _tell(name: str, owned: tuple[int, ...], partitions: int, options: Options) -> None:
+    if options.form == "text":
+        write(f"{name} owns {len(owned)} of {partitions} shards: {_ranges(owned) or '-'}")
+    else:
+        write_line({"node": name, "shards": list(owned), "of": partitions})
+
+
+def _ranges(shards: tuple[int, ...]) -> str:
+    """Write 0,1,2,5 as `0-2 5`."""
+    parts: list[list[int]] = []
+    for shard in shards:
+        if parts and shard == parts[-1][-1] + 1:
+            parts[-1].append(shard)
+        else:
+            parts.append([shard])
+    return " ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

@@ -1,0 +1,157 @@
+"""A supervised fleet in this process: the agent of this host, a node, and a connection to ask."""
+
+import asyncio
+import getpass
+import os
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from ...actors.agent import HostAgent, bind
+from ...actors.fleet import waves
+from ...actors.well_known import RUNTIME_SUPERVISOR
+from ...core.address import Address
+from ...core.app import App
+from ...core.client import Client, connect
+from ...core.errors import HmsError, OutsideError, Refused
+from ...core.log.open import open_log
+from ...core.log.port import Log
+from ...core.runtime.node import Node
+from ...schemas.administrative import StartSupervision, StopSupervision
+from ...schemas.component import ComponentStatus, DescribeComponent
+from ...schemas.fleet import FleetSpec
+from ...schemas.fleet_messages import ApplyFleet, DescribeFleet, FleetStatus, StopFleet
+
+logger = structlog.get_logger("hms.up")
+MOMENT_MS: Final = 2_000
+"""A log or a node that does not answer within this is not waited for when something has to stop."""
+CLOSE_S: Final = 5.0
+POLL_S: Final = 0.05
+
+
+class FleetRun:
+    """Made by `open`. Stopping works with the log and without it."""
+
+    def __init__(self, fleet: str, agent: HostAgent, log: Log, node: Node, client: Client) -> None:
+        """Use `open` instead."""
+        self.fleet = fleet
+        self.agent = agent
+        self.log = log
+        self.node = node
+        self.client = client
+        self.spec: FleetSpec | None = None
+        self._address = Address[ApplyFleet | StopFleet | DescribeFleet](f"fleet/{fleet}")
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, fleet: str, url: str, apps: Sequence[App], *, state: Path | None = None
+    ) -> "AsyncIterator[FleetRun]":
+        """Take the fleet on this host, adopt what still runs, and run a node on the log.
+
+        Raises:
+            HostBusy: Another process supervises this fleet here.
+            LogBoundElsewhere: The log is another fleet's or host's.
+            LogUnreachable: The log did not answer.
+
+        """
+        agent = await HostAgent.open(fleet, state=state)
+        try:
+            log = await open_log(url)
+            try:
+                async with _supervised(fleet, agent, log, apps) as run:
+                    yield run
+            finally:
+                await _within(CLOSE_S, log.close(), "log")
+        finally:
+            await _within(CLOSE_S, agent.close(), "agent")
+
+    async def apply(self, spec: FleetSpec) -> FleetStatus:
+        """Make the fleet what the file says; acts on the difference. Raises `Refused`, `AskTimedOut`, `LogUnreachable`."""
+        message = ApplyFleet(spec=spec, host=self.agent.host.id, who=getpass.getuser())
+        status = await self.client.ask(self._address, message, priority="high")
+        self.spec = spec
+        return status
+
+    async def statuses(self) -> list[ComponentStatus]:
+        """Return what the components' actors say, of those that answer."""
+        names = [spec.id for spec in self.spec.components] if self.spec else []
+        found = await asyncio.gather(*(self._status(name) for name in names), return_exceptions=True)
+        return [status for status in found if isinstance(status, ComponentStatus)]
+
+    async def _status(self, name: str) -> ComponentStatus:
+        return await self.client.ask(Address[DescribeComponent](f"component/{name}"), DescribeComponent())
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    async def stop(self, reason: str, timeout_s: float) -> None:
+        """Stop everything in reverse order of dependency; what is left after the timeout is killed.
+
+        The supervisors do it; where the log or they do not answer within a moment, the agent does it by itself.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                if not await self._stopped_by_supervisors(reason):
+                    logger.warning("stopping_without_the_log", fleet=self.fleet)
+                    await self.agent.stop_here(self._waves())
+                await self._stop_strays()
+        except TimeoutError:
+            logger.warning("killing", fleet=self.fleet, after_s=timeout_s)
+            await self.kill()
+
+    async def kill(self) -> None:
+        """Kill everything at once."""
+        await self.agent.kill_here()
+
+    async def _stop_strays(self) -> None:
+        if self.agent.running():
+            await self.agent.stop_here(self._waves())
+
+    async def _stopped_by_supervisors(self, reason: str) -> bool:
+        try:
+            message = StopFleet(reason=reason)
+            status = await self.client.ask(self._address, message, timeout_ms=MOMENT_MS, priority="high")
+            while status.phase == "stopping":
+                await asyncio.sleep(POLL_S)
+                if self.agent.log_away:
+                    return False
+                status = await self.client.ask(self._address, DescribeFleet(), timeout_ms=MOMENT_MS, priority="high")
+        except (OutsideError, Refused) as error:
+            logger.warning("supervisors_do_not_answer", error=str(error))
+            return False
+        return True
+
+    def _waves(self) -> tuple[tuple[str, ...], ...]:
+        return waves(self.spec.components)[::-1] if self.spec else ()
+
+
+@asynccontextmanager
+async def _supervised(fleet: str, agent: HostAgent, log: Log, apps: Sequence[App]) -> AsyncIterator[FleetRun]:
+    host = agent.host.id
+    binding = await bind(log, fleet, host)
+    # Always the same name: after a crash the node takes its own shards over at once, instead of waiting for a lease to end.
+    node = Node(log, apps, name=f"up-{fleet}@{host}")
+    await node.start()
+    try:
+        async with connect(log, name=f"{getpass.getuser()}@{host}/{os.getpid()}") as client:
+            await agent.connect(log, binding)
+            await client.tell(RUNTIME_SUPERVISOR, StartSupervision())
+            yield FleetRun(fleet, agent, log, node, client)
+            with suppress(HmsError, TimeoutError):
+                async with asyncio.timeout(MOMENT_MS / 1_000):
+                    await client.tell(RUNTIME_SUPERVISOR, StopSupervision(reason="hms up ends"))
+            await agent.disconnect()
+    finally:
+        await _within(CLOSE_S, node.stop(), "node")
+
+
+async def _within(seconds: float, work: Awaitable[None], what: str) -> None:
+    """Let the end of one part take its time, but not hold up the end of the others."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        logger.warning("end_not_waited_for", part=what, after_s=seconds)
