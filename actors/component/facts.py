@@ -48,7 +48,7 @@ def decide_report(  # noqa: PLR0911 - one arm a report
         case ReportStarted():
             return settle(state, context, *_started(state, report, context))
         case ReportStartFailed() if report.newest_incarnation > state.incarnation:
-            return _stray(state, report.newest_incarnation, context, live=False)
+            return _stray(state, report.newest_incarnation, context, live=True)
         case ReportStartFailed() | ReportExit():
             return settle(state, context, *_ended(state, report, context))
         case ReportProbe():
