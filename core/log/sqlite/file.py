@@ -98,6 +98,8 @@ def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Pat
     `LogUnreachable` when it cannot be opened or stays locked.
     """
     path = path.expanduser().absolute()
+    if partitions is not None:
+        Layout(partitions)  # refuses an impossible count before there is a file
     deadline = time.monotonic() + deadline_ms / 1000
     while True:
         try:
@@ -149,7 +151,7 @@ def _prepare(path: Path, partitions: int | None) -> int:
             raise LogUnreachable(f"the log {path} cannot use WAL here: it needs a local file system")
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            _create_tables(connection, partitions or DEFAULT_PARTITIONS)
+            _create_tables(connection, DEFAULT_PARTITIONS if partitions is None else partitions)
         connection.execute("COMMIT")
         (recorded,) = connection.execute("SELECT partitions FROM log").fetchone()
     finally:

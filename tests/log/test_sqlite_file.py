@@ -1,0 +1,128 @@
+"""The file of an embedded log: made private, refused when it is not ours, bounded beside constant writing."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from hms.core.errors import LogUnreachable, ValidationFailed
+from hms.core.log import CHECKPOINTS, EVENTS, NORMAL, Draft, open_log
+from hms.core.log.sqlite import SqliteLog
+from hms.core.log.sqlite.file import SCHEMA_VERSION, WAL_BYTES, connect
+
+
+def opened(path: Path, partitions: int | None = None) -> int:
+    async def main() -> int:
+        log = await SqliteLog.open(path, partitions=partitions)
+        await log.close()
+        return log.partitions
+
+    return asyncio.run(main())
+
+
+def test_the_file_and_its_folder_are_made_for_the_user_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await open_log(f"sqlite:{tmp_path}/new/folder/log.db")
+        await log.append([Draft(NORMAL, 0, b"key", b"value")])
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new" / "folder").iterdir()}
+        assert modes == dict.fromkeys(("log.db", "log.db-wal", "log.db-shm"), 0o600)
+        await log.close()
+
+    asyncio.run(main())
+    assert (tmp_path / "new" / "folder").stat().st_mode & 0o077 == 0
+
+
+def test_what_was_written_is_there_after_closing_and_opening_again(tmp_path: Path) -> None:
+    async def main(value: bytes) -> list[bytes | None]:
+        log = await SqliteLog.open(tmp_path / "log.db")
+        await (await log.open_writer(0, "me")).commit([Draft(EVENTS, 0, b"key", value)])
+        found = await log.read(EVENTS, 0, 0)
+        await log.close()
+        return [record.value for record in found.records]
+
+    assert asyncio.run(main(b"1")) == [b"1"]
+    assert asyncio.run(main(b"2")) == [b"1", b"2"]
+
+
+def test_the_partition_count_is_recorded_and_another_is_refused(tmp_path: Path) -> None:
+    assert opened(tmp_path / "log.db", 4) == 4
+    assert opened(tmp_path / "log.db") == 4
+    with pytest.raises(ValidationFailed, match="has 4 partitions, not 16; the count cannot change: use a new log"):
+        opened(tmp_path / "log.db", 16)
+    with pytest.raises(ValidationFailed, match="expected 1 to 4096 partitions, got 0"):
+        opened(tmp_path / "none.db", 0)
+
+
+def test_the_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    opened(tmp_path / "log.db")
+    connection = connect(tmp_path / "log.db")
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    connection.close()
+    with pytest.raises(ValidationFailed, match="is of version 2, this HMS knows 1: use the newer HMS"):
+        opened(tmp_path / "log.db")
+
+
+def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("these are notes, not a database\n" * 50)
+    with pytest.raises(ValidationFailed, match="not an SQLite file"):
+        opened(tmp_path / "notes.txt")
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    before = (tmp_path / "other.db").read_bytes()
+    with pytest.raises(ValidationFailed, match="a database of something else"):
+        opened(tmp_path / "other.db")
+    assert (tmp_path / "other.db").read_bytes() == before
+
+
+def test_a_path_that_cannot_be_opened_is_unreachable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "log.db"):
+        with pytest.raises(LogUnreachable, match="cannot open the log"):
+            opened(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("kafka://localhost:9092", "with the next release"),
+        ("redis:x", "is not the URL of a log; expected sqlite:PATH"),
+        ("sqlite:", "expected sqlite:PATH"),
+        ("simulated:x", "expected sqlite:PATH"),
+        ("log.db", "expected sqlite:PATH"),
+    ],
+)
+def test_another_url_is_refused(url: str, says: str) -> None:
+    with pytest.raises(ValidationFailed, match=says):
+        asyncio.run(open_log(url))
+
+
+def test_the_write_ahead_log_stays_bounded_under_constant_writing(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+
+    async def main() -> int:
+        log = await SqliteLog.open(path)
+        writer = await log.open_writer(0, "me")
+        drafts = [Draft(EVENTS, 0, b"key", bytes(10_000)) for _ in range(20)]
+        largest = 0
+        for _ in range(700):
+            await writer.commit(drafts)
+            largest = max(largest, path.with_name("log.db-wal").stat().st_size)
+        await log.close()
+        return largest
+
+    assert WAL_BYTES < asyncio.run(main()) < 5 * WAL_BYTES  # of 140 MB written
+
+
+def test_compaction_deletes_overwritten_records_and_old_tombstones_from_the_file(tmp_path: Path) -> None:
+    async def main() -> list[tuple[bytes, bytes | None]]:
+        log = await SqliteLog.open(tmp_path / "log.db")
+        await log.append([Draft(CHECKPOINTS, 0, key, value) for key in (b"a", b"b") for value in (b"1", b"2", None)])
+        await log.append([Draft(CHECKPOINTS, 0, b"a", b"3"), Draft(CHECKPOINTS, 0, b"c", None)])
+        await log.compact(CHECKPOINTS, 0, 7)
+        found = await log.read(CHECKPOINTS, 0, 0)
+        await log.close()
+        return [(record.key, record.value) for record in found.records]
+
+    assert asyncio.run(main()) == [(b"a", b"3"), (b"c", None)]
