@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from hms.core.log import open_log
 from hms.core.log.sqlite.sessions import identity, is_over, new_session
 
@@ -49,7 +50,7 @@ def test_a_killed_nodes_shards_are_taken_over_before_its_lease_is_over(tmp_path:
     url = f"sqlite:{tmp_path / 'log.db'}"
 
     async def main() -> None:
-        victim = subprocess.Popen([sys.executable, "-c", MEMBER, url], stdout=subprocess.PIPE)
+        victim = subprocess.Popen([sys.executable, "-c", MEMBER, url], stdout=subprocess.PIPE)  # noqa: ASYNC220
         assert victim.stdout is not None
         await asyncio.to_thread(victim.stdout.readline)
         log = await open_log(url)
