@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from ...core.errors import PositionTrimmed
 from ...core.log.port import CO_PARTITIONED, Log, Stored
+from ...core.runtime.housekeeping import first_offset_since
 from ...core.runtime.schema_store import SchemaStore
 from ...schemas import Contract, Envelope, MalformedRecord, Unknown
 from .plain_value import envelope_item, instant_of_us, plain
@@ -105,18 +106,9 @@ class Journal:
         head.done = not head.entries
 
     async def _start(self, place: Place, since_us: int | None) -> int:
-        marks = await self.log.watermarks(*place)
         if since_us is None:
-            return marks.start
-        low, high = marks.start, marks.stable
-        while low < high:
-            middle = (low + high) // 2
-            read = await self.log.read(*place, middle, records_max=1)
-            if read.records and read.records[0].at_us < since_us:
-                low = read.records[0].offset + 1
-            else:
-                high = middle
-        return low
+            return (await self.log.watermarks(*place)).start
+        return await first_offset_since(self.log, *place, since_us)
 
 
 class _Head:

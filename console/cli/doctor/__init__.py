@@ -1,0 +1,52 @@
+"""`hms doctor`: look for what is wrong, and say what to do."""
+
+from typing import Final
+
+from ....core.errors import HmsError, LogUnreachable
+from ..exit_codes import Exit
+from ..freshness import freshness_line
+from ..log_address import check_there
+from ..opened import reading
+from ..options import DEFAULTS, Options
+from ..show import Columns, say, show_list
+from .check import Check
+from .fleet import fleet_checks
+from .log import log_checks
+from .machine import machine_checks
+
+COLUMNS: Final[Columns] = {"": "outcome", "CHECK": "name", "SEEN": "seen", "TO DO": "todo"}
+
+
+async def doctor(*, options: Options = DEFAULTS) -> int:
+    """Look for what is wrong with this machine, the log and the fleet, and say what to do.
+
+    Exit code 1 if anything failed, 10 if all works but the fleet is not well, else 0. JSON: an array of `name, outcome,
+    seen, todo`; outcomes are ok, warn, fail (HMS cannot work) and ill (what it looks after is not well).
+    """
+    checks = [*machine_checks(options.url), *await _checks_of_log(options.url)]
+    show_list([check._asdict() for check in checks], options.form, COLUMNS)
+    return verdict(checks)
+
+
+def verdict(checks: list[Check]) -> int:
+    """Return the exit code that some checks lead to."""
+    outcomes = {check.outcome for check in checks}
+    if "fail" in outcomes:
+        return Exit.FAILED
+    return Exit.UNHEALTHY if "ill" in outcomes else Exit.OK
+
+
+async def _checks_of_log(url: str) -> list[Check]:
+    try:
+        check_there(url)
+    except LogUnreachable as error:
+        return [Check("log", "warn", str(error), "nothing, if no fleet was started here yet")]
+    checks: list[Check] = []
+    try:
+        async with reading(url) as log:
+            checks += await log_checks(log)
+            checks += await fleet_checks(log)
+            say(await freshness_line(log))
+    except HmsError as error:
+        checks.append(Check("log", "fail", str(error), "see `hms log verify`, and docs/how-to for restoring a backup"))
+    return checks

@@ -1,0 +1,159 @@
+"""`hms log`: what the log holds, whose it is, and whether it is whole."""
+
+import json
+from typing import Any, Final
+
+from cyclopts import App
+
+from ...core.log.port import EVENTS, TOPICS, Log, NodeInfo
+from ...core.runtime.commit_record import commit_fields
+from ...core.runtime.node import APPS_SETTING
+from ...core.runtime.records import Commit
+from ...schemas import Contract
+from .exit_codes import Exit
+from .freshness import freshness_line
+from .log_address import log_file
+from .log_verify import Finding, ShardReport, verify_shard
+from .opened import reading
+from .options import DEFAULTS, Options
+from .plain_value import instant_of_us
+from .show import Columns, say, show_list, show_one, text, write
+
+app = App(name="log", help="The log itself: what it holds, and whether it is whole.")
+
+TOPIC_COLUMNS: Final[Columns] = {
+    "TOPIC": "topic",
+    "PARTITIONS": lambda item: text(len(item["partitions"])),
+    "KEPT": "offsets_kept",
+    "EVER": "offsets_ever",
+}
+SHARD_COLUMNS: Final[Columns] = {
+    "SHARD": "shard",
+    "OWNER": "owner",
+    "EPOCH": "epoch",
+    "LAST COMMIT": "sequence",
+    "AT": "committed_at",
+}
+NODE_COLUMNS: Final[Columns] = {
+    "NODE": "node",
+    "ALIVE": "alive",
+    "SHARDS": lambda item: text(len(item["shards"])),
+    "SEEN": "seen_at",
+}
+VERIFY_COLUMNS: Final[Columns] = {
+    "SHARD": "shard",
+    "COMMITS": "commits",
+    "FIRST": "first_sequence",
+    "LAST": "last_sequence",
+    "INPUTS CHECKED": "reads_checked",
+    "WRITES CHECKED": "writes_checked",
+    "FINDING": "finding",
+}
+
+
+@app.command
+async def info(*, options: Options = DEFAULTS) -> None:
+    """Show topics with their offsets, the apps, the nodes, and each shard's owner, epoch and last commit.
+
+    JSON: one object `url, bytes, partitions, apps, topics[], nodes[], shards[]`; `bytes` are those on disk (embedded).
+    """
+    async with reading(options.url) as log:
+        nodes = await log.nodes()
+        item = {
+            "url": log.url,
+            "bytes": _bytes(log.url),
+            "partitions": log.partitions,
+            "apps": json.loads(await log.get_setting(APPS_SETTING) or "[]"),
+            "topics": [await _topic(log, topic) for topic in TOPICS],
+            "nodes": [_node(node) for node in nodes],
+            "shards": [await _shard(log, shard, nodes) for shard in range(log.partitions)],
+        }
+        line = await freshness_line(log)
+    if options.form != "text":
+        show_one(item, options.form)
+    else:
+        _show_info(item)
+    say(line)
+
+
+@app.command
+async def verify(*, options: Options = DEFAULTS) -> int:
+    """Check every shard's chain of commits: dense sequences, hashes, and what was read and written; exit 1 if it breaks.
+
+    Inputs are checked as far as the lanes are kept. What a commit wrote is checked where it wrote events alone; where
+    messages or checkpoints went along, only the chain vouches for it. JSON: an array of `shard, commits,
+    first_sequence, last_sequence, reads_checked, writes_checked, finding`, and with a finding `partition, offset,
+    expected, got`.
+    """
+    async with reading(options.url) as log:
+        reports = [await verify_shard(log, shard) for shard in range(log.partitions)]
+        show_list([_report_item(report) for report in reports], options.form, VERIFY_COLUMNS)
+        for report in reports:
+            if report.finding is not None:
+                say(f"shard {report.shard}: {report.finding}")
+        say(await freshness_line(log))
+    return Exit.FAILED if any(report.finding is not None for report in reports) else Exit.OK
+
+
+def _report_item(report: ShardReport) -> dict[str, Any]:
+    finding: Finding | None = report.finding
+    fields = report._asdict()
+    fields["finding"] = "whole" if finding is None else finding.what
+    return fields if finding is None else {**fields, **finding._asdict(), "finding": finding.what}
+
+
+async def _topic(log: Log, topic: str) -> dict[str, Any]:
+    count = 1 if topic == TOPICS[-1] else log.partitions
+    marks = [await log.watermarks(topic, partition) for partition in range(count)]
+    return {
+        "topic": topic,
+        "offsets_kept": sum(mark.stable - mark.start for mark in marks),
+        "offsets_ever": sum(mark.stable for mark in marks),
+        "partitions": [{"start": mark.start, "stable": mark.stable, "high": mark.high} for mark in marks],
+    }
+
+
+def _node(node: NodeInfo) -> dict[str, Any]:
+    seen = instant_of_us(node.seen_us)
+    return {"node": node.node, "alive": node.alive, "shards": sorted(node.shards), "seen_at": seen}
+
+
+async def _shard(log: Log, shard: int, nodes: list[NodeInfo]) -> dict[str, Any]:
+    owner = next((node.node for node in nodes if node.alive and shard in node.shards), None)
+    last = await last_commit(log, shard)
+    item: dict[str, Any] = {"shard": shard, "owner": owner, "epoch": None, "sequence": None, "committed_at": None}
+    if last is not None:
+        item.update(epoch=last["epoch"], sequence=last["sequence"], committed_at=instant_of_us(last["now"]))
+    return item
+
+
+async def last_commit(log: Log, shard: int) -> dict[str, Any] | None:
+    """Return the fields of a shard's newest commit record, None if it has none."""
+    contract = Contract()
+    contract.register(Commit, str(Commit.explicit_type))
+    marks = await log.watermarks(EVENTS, shard)
+    back = 1
+    while marks.start < marks.stable:
+        position = max(marks.start, marks.stable - back)
+        read = await log.read(EVENTS, shard, position)
+        if read.records:
+            return commit_fields(contract, read.records[-1].value or b"")
+        if position == marks.start:
+            break
+        back *= 2
+    return None
+
+
+def _bytes(url: str) -> int | None:
+    path = log_file(url)
+    if path is None:
+        return None
+    files = (path, path.with_name(path.name + "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _show_info(item: dict[str, Any]) -> None:
+    show_one(item, "text", leave_out=("topics", "nodes", "shards"))
+    for name, columns in (("topics", TOPIC_COLUMNS), ("nodes", NODE_COLUMNS), ("shards", SHARD_COLUMNS)):
+        write("")
+        show_list(item[name], "text", columns)
