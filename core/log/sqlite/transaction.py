@@ -24,7 +24,7 @@ class Transaction:
         self.connection = connection
         self.at_us = at_us
         self.monotonic_us = monotonic_us
-        state = read_state(connection)
+        state = self._before = read_state(connection)
         self.version = state.version
         self.generation = state.generation
         self.starts = list(state.starts)
@@ -51,9 +51,12 @@ class Transaction:
         return self.connection.execute(statement, parameters)
 
     def flush(self) -> State:
-        """Write rows and the new state; return that state."""
+        """Write rows and the new state; return that state. A heartbeat changes none and writes one page less."""
         self._insert()
-        state = State(self.version + 1, self.generation, tuple(self.starts), tuple(self.nexts), tuple(self.epochs))
+        state = State(self.version, self.generation, tuple(self.starts), tuple(self.nexts), tuple(self.epochs))
+        if state == self._before:
+            return state
+        state = state._replace(version=self.version + 1)
         self.connection.execute(
             "UPDATE log SET version = ?, generation = ?, starts = ?, nexts = ?, epochs = ?",
             (state.version, state.generation, pack(state.starts), pack(state.nexts), pack(state.epochs)),
