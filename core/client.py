@@ -51,10 +51,18 @@ class Recorded(NamedTuple, Generic[E_out]):
 class Client:
     """A connection to a log; made by `connect`."""
 
-    def __init__(self, log: Log, name: str, clock: Clock, random: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(
+        self,
+        log: Log,
+        name: str,
+        clock: Clock,
+        *,
+        random: Callable[[int], bytes] = os.urandom,
+        contract: Contract | None = None,
+    ) -> None:
         self.log = log
         self.source = f"client/{name}"
-        self.contract = Contract()
+        self.contract = contract or Contract()
         for record in RUNTIME_RECORDS:
             self.contract.register(record, str(record.explicit_type))
         self.schemas = SchemaStore(log, self.contract)

@@ -1,11 +1,13 @@
 """What the actors of a shard do in the world: after commit, at least once, one at a time and in order for each actor.
 
+The next effect of an actor begins when the outcome of the one before is committed, its retries included: a retry that came
+behind a later effect would carry a token lower than one that the far side has seen, and be refused there.
+
 A handler's result, or its failure, comes back through the actor's inbox as a message of source `effect/ADDRESS`, caused
 by the effect's id; the actor's log so decides what counts, and a result that comes twice counts once.
 """
 
 import asyncio
-from collections import deque
 from typing import Any
 
 import structlog
@@ -34,22 +36,37 @@ class EffectRunner:
         self._clock = clock
         self._options = options
         self._slots = asyncio.Semaphore(options.effects_max)
-        self._queues: dict[str, deque[PendingEffect]] = {}
+        self._queues: dict[str, dict[str, PendingEffect]] = {}
+        self._begun: dict[str, tuple[str, int]] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     @property
     def running_count(self) -> int:
-        """How many actors have an effect queued or under way."""
+        """How many actors have effects that are not finished."""
         return len(self._queues)
 
     def start(self, actor: str, pending: PendingEffect) -> None:
-        """Queue an attempt behind the actor's other effects."""
-        queue = self._queues.get(actor)
-        if queue is not None:
-            queue.append(pending)
+        """Queue an effect behind the actor's older ones, which finish first; another attempt keeps its effect's place."""
+        self._queues.setdefault(actor, {})[pending.id] = pending
+        self._next(actor)
+
+    def finish(self, actor: str, effect: str) -> None:
+        """Go on with the actor's next effect: what became of this one is committed."""
+        queue = self._queues.get(actor, {})
+        queue.pop(effect, None)
+        if queue:
+            self._next(actor)
+        else:
+            self._queues.pop(actor, None)
+            self._begun.pop(actor, None)
+
+    def _next(self, actor: str) -> None:
+        pending = next(iter(self._queues[actor].values()))
+        attempt = (pending.id, pending.attempt)
+        if self._begun.get(actor) == attempt:
             return
-        self._queues[actor] = deque([pending])
-        task = asyncio.create_task(self._drain(actor), name=f"effects of {actor}")
+        self._begun[actor] = attempt
+        task = asyncio.create_task(self._run(actor, pending), name=f"effect {pending.id} of {actor}")
         self._tasks[task] = None
         task.add_done_callback(lambda ended: self._tasks.pop(ended, None))
 
@@ -60,17 +77,11 @@ class EffectRunner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _drain(self, actor: str) -> None:
-        queue = self._queues[actor]
-        try:
-            while queue:
-                pending = queue.popleft()
-                await self._wait_until(pending.due_us)
-                async with self._slots:
-                    outcome = await self._attempt(actor, pending)
-                await self._report(actor, pending, outcome)
-        finally:
-            self._queues.pop(actor, None)
+    async def _run(self, actor: str, pending: PendingEffect) -> None:
+        await self._wait_until(pending.due_us)
+        async with self._slots:
+            outcome = await self._attempt(actor, pending)
+        await self._report(actor, pending, outcome)
 
     async def _wait_until(self, due_us: int) -> None:
         if due_us:

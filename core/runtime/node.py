@@ -64,10 +64,12 @@ class Node:
             code_version or _code_version(self.behaviours),
         )
         self._membership: Membership
-        self._generation = 0
+        self._generation = -2
         self._owned: dict[int, asyncio.Task[None]] = {}
         self._shards: dict[int, Shard] = {}
         self._broken: dict[int, str] = {}
+        self._unreleased: dict[int, None] = {}
+        """Shards that may still count as held by this node although it does not run them."""
         self._stopping = asyncio.Event()
         self._follower: asyncio.Task[None] | None = None
 
@@ -107,6 +109,10 @@ class Node:
         shards = tuple(shard.statistics() for _, shard in sorted(self._shards.items()))
         return NodeStatistics(self.name, shards, tuple(self._broken.values()))
 
+    def open_shards(self) -> dict[int, Shard]:
+        """Return the shards that are open here now, by number."""
+        return dict(self._shards)
+
     async def wait_owning(self, shards: int) -> None:
         """Wait until this node has so many shards open."""
         while len(self._shards) < shards:  # noqa: ASYNC110 - two lines at start-up, not worth an event each shard
@@ -133,9 +139,14 @@ class Node:
     async def _follow(self) -> None:
         assignment = await self._assignment()
         while True:
+            missed = assignment.generation != self._generation + 1
             self._generation = assignment.generation
             taken_away = [shard for shard in self._owned if shard not in assignment.shards]
             await asyncio.gather(*(self._give_up(shard) for shard in taken_away))
+            if missed:  # a shard may have been given to this node and taken away again without its knowing
+                self._unreleased.update(dict.fromkeys(range(self.log.partitions)))
+            for shard in [shard for shard in self._unreleased if shard not in self._owned]:
+                await self._release(shard, assignment)
             for shard in sorted(assignment.shards - self._owned.keys() - self._broken.keys()):
                 self._owned[shard] = asyncio.create_task(self._own(shard), name=f"shard {shard}")
             try:
@@ -160,8 +171,17 @@ class Node:
             await asyncio.wait([task], timeout=15)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        self._unreleased[number] = None
+        if self._stopping.is_set():
+            return
+        await self._release(number)
+
+    async def _release(self, number: int, assignment: Assignment | None = None) -> None:
+        """Let the next owner have a shard that this node does not run; tried again with the next look at the assignment."""
         try:
-            await self._membership.release(number)
+            if assignment is None or number not in assignment.shards:
+                await self._membership.release(number)
+            self._unreleased.pop(number, None)
         except OutsideError as error:
             logger.warning("release_failed", node=self.name, shard=number, error=str(error))
 

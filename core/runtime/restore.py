@@ -99,7 +99,7 @@ async def restore(
     if stale:
         await _fold_again(memory, history, stale, low_water)
     await _fold_tail(log, memory, low_water, owned=owned)
-    if shard_checkpoint is not None and memory.head.sequence < shard_checkpoint.sequence:
+    if owned and shard_checkpoint is not None and memory.head.sequence < shard_checkpoint.sequence:
         raise HistoryBroken(
             f"hms.events/{shard}: expected commit {shard_checkpoint.sequence}, which a checkpoint holds; the last one is "
             f"{memory.head.sequence}: records are missing; run `hms log verify` and restore a backup"

@@ -14,7 +14,7 @@ import structlog
 from ..clock import Clock
 from ..errors import OutsideError
 from ..log.port import EVENTS, LANES, Log, Writer
-from .commit_record import Head, commit_draft, following
+from .commit_record import commit_draft, following
 from .effects import EffectRunner
 from .history import History
 from .housekeeping import Housekeeping
@@ -129,6 +129,11 @@ class Shard:
         if hasattr(self, "_writer"):
             await self._writer.close()
         self._around.pace.rest(self.number)
+
+    @property
+    def memory(self) -> ShardMemory:
+        """What the shard knows; of the last commit, or ahead of it while one is under way."""
+        return self._memory
 
     def statistics(self) -> ShardStatistics:
         """Return what this shard did so far."""
@@ -265,6 +270,8 @@ class Shard:
             memory.answers.remember(answer, sequence, first)
         for due_us, actor, name, generation in turn.timers_set:
             memory.timers.add(due_us, actor, name, generation)
+        for actor, effect in turn.finished:
+            self._effects.finish(actor, effect)
         for actor, pending in turn.begun:
             self._effects.start(actor, pending)
 
@@ -352,8 +359,3 @@ class Shard:
         else:
             await self._commit(self._turn(), positions, attempting=place)
         return killer
-
-
-def head_of(shard: Shard) -> Head:
-    """Return where a shard's chain stands (for tests and for `hms shard`)."""
-    return shard._memory.head  # noqa: SLF001 - same module

@@ -70,6 +70,8 @@ class Turn:
         self.touched: dict[str, Cell] = {}
         self.new_answers: dict[tuple[str, str, str], Remembered] = {}
         self.begun: list[tuple[str, PendingEffect]] = []
+        self.finished: list[tuple[str, str]] = []
+        """(actor, effect) of the effects that are over with this turn."""
         self.timers_set: list[tuple[int, str, str, int]] = []
 
     # --- inputs -------------------------------------------------------------------------------------------------
@@ -257,6 +259,8 @@ class Turn:
                 self.begun.extend((cell.address, pending) for pending in cell.begin_effects(event, event_id, value))
             elif type(event) is TimerSet:
                 self.timers_set.append((event.due_us, cell.address, event.name, event.generation))
+            elif type(event) is EffectFinished:
+                self.finished.append((cell.address, event.effect))
         if work.folds:
             self.touched[cell.address] = cell
 
