@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ..core.app import App
 from ..core.log.open import open_log
+from ..core.runtime.collector import relax
 from ..core.runtime.node import Node
 from .cli.exit_codes import Exit
 from .cli.opened import quiet
@@ -28,6 +29,7 @@ def node(*, app: AppOption = (), name: NameOption = "", options: Options = DEFAU
     TERM (or Ctrl-C) drains: every commit under way ends, then the other nodes take over at once.
     """
     quiet()
+    relax()
     return asyncio.run(_run(load_apps(app), name or f"{socket.gethostname()}-{os.getpid()}", options))
 
 

@@ -15,6 +15,7 @@ from ..actors.host import HostBusy
 from ..core.app import App
 from ..core.errors import HmsError
 from ..core.log.port import Log
+from ..core.runtime.collector import relax
 from ..core.runtime.view import View
 from ..schemas.fleet import FleetSpec
 from .cli.exit_codes import Exit, Stop
@@ -49,6 +50,7 @@ def up(
     """
     spec = read_fleet(file)
     quiet()
+    relax()
     if plan:
         return asyncio.run(_show_plan(spec, options))
     try:
