@@ -1,0 +1,132 @@
+"""A node to measure: inside the measuring process, or in one of its own that reports as JSON lines."""
+
+import asyncio
+import gc
+import importlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from hms.core.app import App
+from hms.core.errors import LogUnreachable
+from hms.core.log import open_log
+from hms.core.runtime.node import Node
+from hms.core.runtime.restore import ShardMemory as Memory
+
+__all__ = ["Memory", "NodeProcess", "inputs", "rss_bytes", "tune", "wait_clean", "wait_inputs"]
+REPORT_EVERY_S = 0.02
+DEADLINE_S = 180.0
+
+
+def tune() -> None:
+    """What the `hms node` process does: its many long-lived objects make Python's default thresholds collect in vain."""
+    relax()
+
+
+def inputs(node: Node) -> int:
+    return sum(shard.input_count for shard in node.statistics().shards)
+
+
+async def wait_inputs(node: Node, count: int) -> None:
+    """Wait until so many inputs are committed."""
+    deadline = time.monotonic() + DEADLINE_S
+    while inputs(node) < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{inputs(node)} of {count} inputs after {DEADLINE_S} s: {node.statistics()}")
+        await asyncio.sleep(0.005)
+
+
+async def wait_clean(node: Node) -> None:
+    """Wait until idle shards have written the checkpoints of all their actors, and nobody consumes anything any more."""
+    before = -1
+    while before != inputs(node) or any(shard._memory.actors.dirty for shard in node._shards.values()):
+        before = inputs(node)
+        await asyncio.sleep(1.0)
+
+
+def rss_bytes() -> int:
+    gc.collect()
+    return int(psutil.Process().memory_info().rss)
+
+
+class NodeProcess:
+    """A node in a process of its own, ended by `stop` or `kill`; `reports` is what it has said, newest last."""
+
+    def __init__(self, path: str, app: str) -> None:
+        command = [sys.executable, str(Path(__file__)), path, app]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self._process.pid
+        self.reports: list[dict[str, Any]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def inputs(self) -> int:
+        return int(self.reports[-1]["inputs"]) if self.reports else 0
+
+    def wait(self, count: int) -> None:
+        """Wait until every shard is owned and so many inputs are committed."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not self.reports or self.inputs < count:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise TimeoutError(f"the node made {self.inputs} of {count} inputs")
+            time.sleep(0.005)
+
+    def cpu_s(self) -> float:
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
+    def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.endswith("\n"):
+                self.reports.append(json.loads(line))
+
+
+async def run(path: str, app: App) -> None:
+    """Run a node until stdin is closed."""
+    tune()
+    log = await open_log(f"sqlite:{path}")
+    ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    last = ""
+    async with Node(log, [app], name=f"bench-{os.getpid()}") as node:
+        await node.wait_owning(log.partitions)
+        while not ended.done():
+            line = json.dumps({"inputs": inputs(node)})
+            if line != last:
+                print(line, flush=True)
+                last = line
+            await asyncio.sleep(REPORT_EVERY_S)
+    await log.close()
+
+
+def loaded(name: str) -> App:
+    module, _, attribute = name.partition(":")
+    app = getattr(importlib.import_module(module), attribute)
+    assert isinstance(app, App)
+    return app
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(run(sys.argv[1], loaded(sys.argv[2])))
+    except LogUnreachable as error:
+        sys.exit(str(error))
