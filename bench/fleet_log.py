@@ -32,7 +32,7 @@ def steps(number: int) -> list[Message]:
 
 async def components(path: str, count: int) -> dict[str, int]:
     """Make a log of so many, their checkpoints written."""
-    running.tune()
+    running.relax()
     log = await open_log(f"sqlite:{path}")
     async with Node(log, [app], name="bench") as node, connect(log, name="bench") as client:
         for numbers in batches(count, APPEND_RECORDS // STEPS):

@@ -19,7 +19,7 @@ Then every actor is activated, and the same is taken again.
 
 
 async def resident(path: str) -> Measured:
-    running.tune()
+    running.relax()
     log = await open_log(f"sqlite:{path}")
     async with Node(log, [app], name="bench") as node:
         await node.wait_owning(log.partitions)

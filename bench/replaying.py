@@ -40,7 +40,7 @@ async def one_actor(path: str, events: int) -> Measured:
 
 
 async def hms(path: str, events: int) -> Measured:
-    running.tune()
+    running.relax()
     log = await open_log(f"sqlite:{path}")
     shard = partition_of(ACTOR, log.partitions)
     end = (await log.watermarks(EVENTS, shard)).stable

@@ -29,7 +29,7 @@ def _shards(node: Node) -> list[running.Memory]:
 
 
 async def tailed(path: str, actors: int, tail: int) -> Measured:
-    running.tune()
+    running.relax()
     log = await open_log(f"sqlite:{path}")
     await fill(log, actors, actors, answer=False)
     async with Node(log, [app], name="bench") as node:
@@ -44,7 +44,7 @@ async def tailed(path: str, actors: int, tail: int) -> Measured:
 
 
 async def hms(path: str, actors: int, tail: int) -> Measured:
-    running.tune()
+    running.relax()
     started = time.perf_counter()
     log = await open_log(f"sqlite:{path}")
     async with Node(log, [app], name="bench") as node:

@@ -17,17 +17,13 @@ import psutil
 from hms.core.app import App
 from hms.core.errors import LogUnreachable
 from hms.core.log import open_log
+from hms.core.runtime.collector import relax
 from hms.core.runtime.node import Node
 from hms.core.runtime.restore import ShardMemory as Memory
 
-__all__ = ["Memory", "NodeProcess", "inputs", "rss_bytes", "tune", "wait_clean", "wait_inputs"]
+__all__ = ["Memory", "NodeProcess", "inputs", "relax", "rss_bytes", "wait_clean", "wait_inputs"]
 REPORT_EVERY_S = 0.02
 DEADLINE_S = 180.0
-
-
-def tune() -> None:
-    """What the `hms node` process does: its many long-lived objects make Python's default thresholds collect in vain."""
-    relax()
 
 
 def inputs(node: Node) -> int:
@@ -103,7 +99,7 @@ class NodeProcess:
 
 async def run(path: str, app: App) -> None:
     """Run a node until stdin is closed."""
-    tune()
+    relax()
     log = await open_log(f"sqlite:{path}")
     ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
     last = ""

@@ -28,7 +28,7 @@ answered in between, so no bar is set on it.
 
 
 async def hms(path: str, commands: int) -> Measured:
-    running.tune()
+    running.relax()
     log = await open_log(f"sqlite:{path}")
     started, cpu = time.perf_counter(), time.thread_time()
     async with Node(log, [app], name="bench") as node:
