@@ -67,9 +67,10 @@ def _acknowledged(state: GroupState, plan: Plan, step: Step) -> bool:
         case "start":
             ended_well = plan.kind == "restart" and finished(member)
             came_up = member.incarnation > step.incarnation and member.phase != "starting"
-            return came_up or ended_well or not wanted(member)
+            return came_up or ended_well or member.held or not wanted(member)
         case "ready":
-            return not wanted(member) or (member.phase == "running" and member.ready) or finished(member)
+            is_ready = member.phase == "running" and member.ready
+            return is_ready or member.held or finished(member) or not wanted(member)
         case _:
             # Nobody needs to wait for the restart of something that is not wished up.
             return not wanted(member) and len(plan.steps) <= plan.cursor + _TAIL

@@ -4,7 +4,7 @@ from ...schemas.component import Exit
 from ...schemas.group import Member, Plan
 from ...schemas.recovery import RecoveryNotification
 from .draft import Draft
-from .state import finished, wanted
+from .state import finished
 
 
 def in_words(end: Exit) -> str:
@@ -38,8 +38,13 @@ def conclude(draft: Draft, plan: Plan) -> None:
     if member is not None and (member.ready or finished(member)):
         _finish(draft, plan, "healed", plan.reason)
     else:
-        why = "desired down" if member is not None and not wanted(member) else "component not found"
-        _finish(draft, plan, "ignored", why)
+        _finish(draft, plan, "ignored", _why_not(member))
+
+
+def _why_not(member: Member | None) -> str:
+    if member is None or member.leaving:
+        return "component not found"
+    return "paused: it ended again" if member.held else "desired down"
 
 
 def drop(draft: Draft, plan: Plan, outcome: str, reason: str) -> None:

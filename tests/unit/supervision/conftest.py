@@ -16,9 +16,11 @@ from hms.actors.component import component
 from hms.actors.fleet.behaviour import fleet
 from hms.actors.group import group
 from hms.actors.hosts import host
+from hms.core.app import App
 from hms.core.behaviour import Context
 from hms.core.decision import Decision
 from hms.core.testing.given import EPOCH
+from hms.schemas import Contract
 from hms.schemas.component import ComponentStatus, DescribeComponent
 from hms.schemas.component_reports import (
     ComponentCommand,
@@ -41,6 +43,24 @@ BEHAVIOURS = {each.name: each for each in (component, fleet, group, host)}
 STEPS_MAX = 20_000
 INVENTORY_MS = 5_000
 PURITY_CHECKED = 300
+
+
+def contract_of_supervision() -> Contract:
+    """Return a contract with everything that the actors say, record and keep."""
+    contract = Contract()
+    App("hms", *BEHAVIOURS.values()).register(contract)
+    for behaviour in BEHAVIOURS.values():
+        contract.register(behaviour.state, f"hms.{behaviour.state.__name__}")
+    return contract
+
+
+CONTRACT = contract_of_supervision()
+
+
+def through_avro(record: Any) -> Any:
+    """Write a record as the log does, and read it again."""
+    kind = CONTRACT.of(type(record))
+    return kind.decode_body(kind.encode_body(record))
 
 
 @dataclass
@@ -117,7 +137,9 @@ class Machine:
 
     def _down(self, name: str, run: Run) -> None:
         run.desired = "down"
-        if not run.live:
+        if not run.live and run.end is None:
+            run.end = self._say(ReportExit, name, run.incarnation, run.attempt, unknown=True)
+        elif not run.live:
             self._answer(name, run)
         elif name not in self.hangs:
             self.end(name, signal="TERM")
@@ -295,9 +317,9 @@ class World:
             behaviour = BEHAVIOURS[address.partition("/")[0]]
             folded = behaviour.initial()
             for event in self.history.get(address, []):
-                folded = behaviour.evolve(folded, type(event).model_validate_json(event.model_dump_json()))
+                folded = behaviour.evolve(folded, through_avro(event))
             assert folded == state, f"{address}: expected state = fold"
-            self.state[address] = type(folded).model_validate_json(folded.model_dump_json())
+            self.state[address] = through_avro(folded)
             assert self.state[address] == folded
 
     def apply(self, spec: FleetSpec) -> Any:
