@@ -16,7 +16,7 @@ from .journal import Entry, Journal, topics_named
 from .opened import reading
 from .options import DEFAULTS, Options
 from .plain_value import plain
-from .show import Columns, Item, say, show_list, show_one, text, write, write_line
+from .show import Columns, Item, cell, say, show_list, show_one, text, write, write_line
 
 app = App(name="event", help="Events: what happened, from the log.")
 
@@ -149,9 +149,9 @@ async def tail(
 def _show_line(entry: Entry, options: Options) -> None:
     item = entry.item()
     if options.form == "text":
-        write("  ".join(of(item) if callable(of) else text(item[of]) for of in COLUMNS.values()))
+        write("  ".join(cell(item, of) for of in COLUMNS.values()), at_once=True)
     else:
-        write_line(item)
+        write_line(item, at_once=True)
 
 
 async def _between(

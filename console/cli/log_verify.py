@@ -74,8 +74,9 @@ class _Verification:
         return ShardReport(self._shard, self._commits, self._first, last, self._reads, self._writes, finding)
 
     async def run(self) -> None:
-        self._others = await _written_elsewhere(self._log, self._shard)
+        # The end first: what the commits up to it wrote elsewhere is there, then.
         marks = await self._log.watermarks(EVENTS, self._shard)
+        self._others = await _written_elsewhere(self._log, self._shard)
         position, kept_from_start = marks.start, marks.start == 0
         events: list[Stored] = []
         while position < marks.stable:

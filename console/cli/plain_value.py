@@ -11,12 +11,12 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def plain(value: Any) -> Any:
-    """Return a value made of what JSON knows; a branch of a union of records is `{type: fields}`, as in Avro's JSON."""
+    """Return a value made of what JSON knows; a record in a union says which one it is in `@type`."""
     match value:
         case Record() | Mapping():
             return {str(name): plain(inner) for name, inner in dict(value).items()}
         case (str(name), dict(fields)) if isinstance(value, tuple):
-            return {name: plain(fields)}
+            return {"@type": name, **plain(fields)}
         case list() | tuple():
             return [plain(inner) for inner in value]
     return _scalar(value)

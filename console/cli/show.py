@@ -37,14 +37,14 @@ def show_one(item: Item, form: Form, *, leave_out: Iterable[str] = ()) -> None:
         write(json.dumps(item, ensure_ascii=False, indent=2 if form == "json" else None))
 
 
-def write_line(item: Item) -> None:
+def write_line(item: Item, *, at_once: bool = False) -> None:
     """Write an item as one line of JSON."""
-    write(json.dumps(item, ensure_ascii=False, separators=(",", ":")))
+    write(json.dumps(item, ensure_ascii=False, separators=(",", ":")), at_once=at_once)
 
 
-def write(line: str) -> None:
-    """Write a line of data."""
-    print(line)  # noqa: T201 - the one place
+def write(line: str, *, at_once: bool = False) -> None:
+    """Write a line of data; `at_once` for what is followed live, through a pipe too."""
+    print(line, flush=at_once)  # noqa: T201 - the one place
 
 
 def say(line: str) -> None:

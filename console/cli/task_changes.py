@@ -46,6 +46,8 @@ async def submit(
         task: TaskStatus = await client.ask(META_SUPERVISOR, message, timeout_ms=ASK_MS)
         if wait:
             task = await _ended(client, task, timeout, options)
+        if task.status in ENDED:
+            task = await _get(client, task.id)  # the queue remembers little of what has ended
         show_one(task_item(task), options.form)
         say(await freshness_line(client.log))
     return _code(task) if wait else Exit.OK
@@ -86,7 +88,9 @@ def task_in(file: Path) -> SubmitTask:
     """Return the task in a file; raises `Stop` (usage) that names what is wrong with it."""
     try:
         return parse_task(_document(file), default_id=new_id(time.time_ns() // 1_000))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationFailed) as error:
+    except OSError as error:
+        raise Stop(Exit.USAGE, f"{file}: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError, ValidationFailed) as error:
         raise Stop(Exit.USAGE, f"{file}: {error}") from error
 
 

@@ -52,9 +52,9 @@ async def logs(
 
 def _show(component: str, line: str, options: Options) -> None:
     if options.form == "text":
-        write(line)
+        write(line, at_once=True)
     else:
-        write_line({"component": component, "line": line})
+        write_line({"component": component, "line": line}, at_once=True)
 
 
 async def _recorded(component: str, incarnation: int, options: Options) -> None:
@@ -62,7 +62,7 @@ async def _recorded(component: str, incarnation: int, options: Options) -> None:
     (status,) = await look(options.url, component)
     exits = [exit_ for exit_ in status.exits if exit_.incarnation == incarnation]
     if not exits:
-        known = ", ".join(sorted({str(exit_.incarnation) for exit_ in status.exits})) or "none"
+        known = ", ".join(map(str, sorted({exit_.incarnation for exit_ in status.exits}))) or "none"
         raise Stop(
             Exit.NOT_FOUND,
             f"no exit of incarnation {incarnation} of {component} is remembered (known: {known}; it is now at "
