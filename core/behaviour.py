@@ -1,6 +1,5 @@
 """A behaviour is a value: how an actor decides, how its state follows from its events, what it does in the world."""
 
-import hashlib
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,6 +13,7 @@ from ..schemas import Event, Message, State, derived_id
 from .address import PARTICIPANT_KINDS, Address
 from .decision import Decision
 from .errors import ValidationFailed
+from .fingerprint import fingerprint
 
 S = TypeVar("S", bound=State)
 M = TypeVar("M", bound=Message[Any])
@@ -89,7 +89,7 @@ class Behaviour(Generic[S, M, E]):
         self.messages: tuple[type[Message[Any]], ...] = _union(decide, 1, Message)
         self.events: tuple[type[Event], ...] = _union(evolve, 1, Event)
         self.state: type[State] | Any = _annotation(evolve, 0)
-        self.fingerprint = _fingerprint(self)
+        self.fingerprint = fingerprint(name, version, evolve, self.state)
 
     def __call__(self, key: str) -> Address[M]:
         """Return the address of the actor with that key."""
@@ -124,20 +124,3 @@ def _union(function: Callable[..., Any], index: int, base: type[Any]) -> tuple[t
 
 def _is_union(annotation: Any) -> bool:
     return isinstance(annotation, UnionType) or typing.get_origin(annotation) is typing.Union
-
-
-def _fingerprint(behaviour: "Behaviour[Any, Any, Any]") -> str:
-    """Hash what a stored state depends on: the fold's code and the state's fields. Changed code folds history again."""
-    digest = hashlib.sha256(f"{behaviour.name}:{behaviour.version}:{behaviour.state!r}".encode())
-    digest.update(_code_bytes(behaviour.evolve.__code__ if inspect.isfunction(behaviour.evolve) else None))
-    for state in typing.get_args(behaviour.state) or (behaviour.state,):
-        digest.update(repr(sorted(getattr(state, "__annotations__", {}).items(), key=str)).encode())
-    return digest.hexdigest()[:16]
-
-
-def _code_bytes(code: Any) -> bytes:
-    if code is None:
-        return b""
-    nested = b"".join(_code_bytes(constant) for constant in code.co_consts if inspect.iscode(constant))
-    plain = repr([constant for constant in code.co_consts if not inspect.iscode(constant)]).encode()
-    return bytes(code.co_code) + plain + repr(code.co_names).encode() + nested
