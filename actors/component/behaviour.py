@@ -3,7 +3,7 @@
 from typing import TypeAlias, assert_never
 
 from ...core.behaviour import Behaviour, Context
-from ...core.decision import Decision
+from ...core.decision import Decision, accept
 from ...schemas.component import (
     DescribeComponent,
     PauseComponent,
@@ -41,12 +41,14 @@ from .membership import Membership, decide_membership
 from .state import ComponentState
 from .wishes import Wish, decide_wish
 
-ComponentMessage: TypeAlias = Wish | Membership | Report | Watch
+ComponentMessage: TypeAlias = Wish | Membership | Report | Watch | ComponentHeartbeat
 
 
 def decide(state: ComponentState, message: ComponentMessage, context: Context) -> Decision[ComponentEvent]:
     """Decide about any message; who may say it is the concern of authorisation."""
     match message:
+        case ComponentHeartbeat():  # first, because it comes by the thousand
+            return accept()
         case (
             StartComponent()
             | StopComponent()
@@ -71,7 +73,7 @@ def decide(state: ComponentState, message: ComponentMessage, context: Context) -
             return decide_membership(state, message, context)
         case ReportStarted() | ReportStartFailed() | ReportExit() | ReportProbe() | ReportLimit():
             return decide_report(state, message, context)
-        case ReportDifference() | ReportSilence() | ComponentHeartbeat() | ResendCommand() | RepeatHealthNotification():
+        case ReportDifference() | ReportSilence() | ResendCommand() | RepeatHealthNotification():
             return decide_watch(state, message, context)
         case _:
             assert_never(message)

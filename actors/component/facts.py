@@ -19,7 +19,6 @@ from ...schemas.component_events import (
 )
 from ...schemas.component_reports import (
     ComponentCommand,
-    ComponentHeartbeat,
     ReportExit,
     ReportLimit,
     ReportProbe,
@@ -33,7 +32,7 @@ from .settle import ILLNESS_REPEAT_MS, RESEND_MS, key, level, notification, sett
 from .state import ComponentState, Exited, Running, Starting, Stopped, Stopping
 
 Report: TypeAlias = ReportStarted | ReportStartFailed | ReportExit | ReportProbe | ReportLimit
-Watch: TypeAlias = ReportDifference | ReportSilence | ComponentHeartbeat | ResendCommand | RepeatHealthNotification
+Watch: TypeAlias = ReportDifference | ReportSilence | ResendCommand | RepeatHealthNotification
 
 
 def decide_report(  # noqa: PLR0911 - one arm a report
@@ -60,14 +59,12 @@ def decide_report(  # noqa: PLR0911 - one arm a report
 
 
 def decide_watch(state: ComponentState, message: Watch, context: Context) -> Decision[ComponentEvent]:
-    """Decide about what the host's actor compares, about telemetry, and about the component's own timers."""
+    """Decide about what the host's actor compares, and about the component's own timers."""
     match message:
         case ReportDifference():
             return _differs(state, message, context)
         case ReportSilence():
             return _silence(state, message, context)
-        case ComponentHeartbeat():
-            return accept()
         case ResendCommand():
             return _resend(state, message, context)
         case RepeatHealthNotification():

@@ -25,6 +25,8 @@ def restart_member(draft: Draft, order: RestartMember) -> None:
 
 def reset_group(draft: Draft, order: ResetGroup) -> None:
     """Forget the giving up and the counts; what is wished up is started by what follows."""
+    if draft.state.spec is None:
+        return
     draft.record(GroupReset(component=order.component, who=order.who, why=order.why))
     for plan in draft.state.plans:
         if plan.kind == "give_up":
