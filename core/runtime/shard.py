@@ -135,6 +135,11 @@ class Shard:
         """What the shard knows; of the last commit, or ahead of it while one is under way."""
         return self._memory
 
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for something to do; its memory is then exactly what it has committed."""
+        return self._waiting is not None
+
     def statistics(self) -> ShardStatistics:
         """Return what this shard did so far."""
         actors = self._memory.actors
@@ -255,12 +260,19 @@ class Shard:
     async def _write(self, sent: list) -> list[int]:  # type: ignore[type-arg]
         """Commit, and read and decode the next slice meanwhile."""
         commit = asyncio.ensure_future(self._writer.commit(sent))
-        await asyncio.sleep(0)
+        try:
+            await asyncio.sleep(0)
+            await self._read_ahead()
+            return await commit
+        finally:
+            commit.cancel()  # does nothing to one that is done
+            await asyncio.gather(commit, return_exceptions=True)
+
+    async def _read_ahead(self) -> None:
         try:
             await self._lanes.fill()
         except OutsideError:
             logger.warning("read_failed_during_commit", shard=self.number)
-        return await commit
 
     def _take_in(self, turn: Turn, sequence: int, first: int) -> None:
         memory = self._memory

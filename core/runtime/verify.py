@@ -4,6 +4,7 @@ Reads only. Each commit record's inputs are fetched from their lanes and decided
 comes out is held, byte for byte, against what the commit wrote.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...schemas import UnknownSchema
@@ -54,13 +55,15 @@ async def transactions(log: Log, shard: int, behaviours: Behaviours, start: int 
     return found
 
 
-async def replay_shard(log: Log, shard: int, behaviours: Behaviours, options: ShardOptions) -> list[Difference]:
-    """Decide a shard's whole history again; return where it differs (nothing: it is exact)."""
+async def replay_shard(
+    log: Log, shard: int, behaviours: Behaviours, options: ShardOptions, history: Sequence[Transaction] | None = None
+) -> list[Difference]:
+    """Decide a shard's whole history (if read already: these transactions) again; return where it differs, if anywhere."""
     lanes = [await _lane(log, topic, shard) for topic in LANES]
     memory = ShardMemory(shard, behaviours, options)
     differences: list[Difference] = []
     attempting: tuple[int, ...] = ()
-    for transaction in await transactions(log, shard, behaviours):
+    for transaction in await transactions(log, shard, behaviours) if history is None else history:
         fields = transaction.fields
         memory.head = following(memory.head, fields, transaction.record.value or b"", f"shard {shard}")
         turn = Turn(shard, log.partitions, behaviours, memory.actors, memory.answers, options, fields["now"])

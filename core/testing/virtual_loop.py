@@ -91,6 +91,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         for name in list(self._stopped):
             self.continue_process(name)
         with self._running():
+            self._steps_max += self.steps
             left = [task for task in self._tasks if not task.done()]
             for task in left:
                 task.cancel()
@@ -165,7 +166,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         handle = _Timer(when, callback, args, self, context)
         process = _process.get() if context is None else context.get(_process, OUTSIDE)
         self._timer_count += 1
-        heapq.heappush(self._timers, (math.ceil(when * 1_000 - 1e-6), self._timer_count, process, handle))
+        at_ms = math.ceil(when * 1_000)
+        if at_ms / 1_000 < when:  # rounding: who waits for the rest of a nanosecond would wait for ever
+            at_ms += 1
+        heapq.heappush(self._timers, (at_ms, self._timer_count, process, handle))
         return handle
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -200,3 +204,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Do nothing: cancelled timers are skipped when they come up."""
+
+
+def new_loop(random: Random) -> VirtualLoop:
+    """Return a loop; it has no I/O, signals or threads, so those of asyncio's methods are left out on purpose."""
+    return VirtualLoop(random)  # type: ignore[abstract]

@@ -6,9 +6,9 @@ first settles what is due by the clock, so that one seed gives one history.
 """
 
 import asyncio
-import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -70,7 +70,9 @@ class SimulatedBroker:
         self._open: dict[int, OpenTransaction] = {}
         self._begun = 0
         self._handles: dict[str, SimulatedLog] = {}
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[tuple[asyncio.Future[None], Callable[[], bool]]] = []
+        self._settled_us = -1
+        self._alarm_us: int | None = None
 
     def connect(self, node: str) -> "SimulatedLog":
         """Return a handle for a node, a new one after a crash too."""
@@ -114,6 +116,10 @@ class SimulatedBroker:
         self.settle()
         return found
 
+    def stable(self, topic: str, number: int) -> int:
+        """Return a partition's last stable offset, as it was last settled."""
+        return self._partitions[topic, number].stable
+
     def produce(self, drafts: Sequence[Draft], transaction: OpenTransaction | None = None) -> list[int]:
         """Write the drafts, as part of a transaction or not; return their offsets."""
         offsets = []
@@ -145,6 +151,7 @@ class SimulatedBroker:
         transaction.commit_at_us = self.clock.monotonic_us()
         if self.strike("marker_late"):
             transaction.commit_at_us += 1_000 * self.random.randint(1, self.faults.marker_late_ms_max)
+        self._settled_us = -1
         self.settle()
 
     def resolve(self, shard: int) -> None:
@@ -162,6 +169,9 @@ class SimulatedBroker:
     def settle(self) -> None:
         """Do what is due by now: late markers, timed-out transactions, ended leases."""
         now_us = self.clock.monotonic_us()
+        if now_us == self._settled_us:
+            return
+        self._settled_us = now_us
         for transaction in [found for found in self._open.values() if found.due_us <= now_us]:
             if transaction.commit_at_us is None and transaction.shard != STRANGER:
                 self.epochs[transaction.shard] += 1
@@ -179,29 +189,52 @@ class SimulatedBroker:
             self.produce([Draft(topic, number, b"stranger/1", b"never committed")], transaction)
 
     def notify(self) -> None:
-        """Wake everybody who waits for a change."""
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():
+        """Wake those whose change has come, and set the alarm for what is due next."""
+        for future, wanted in self._waiting:
+            if not future.done() and wanted():
                 future.set_result(None)
+        if self._waiting:
+            self._set_alarm()
 
-    async def wait_change(self, timeout_s: float) -> None:
-        """Wait for a change, for what is due by the clock, or for the time to be over."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(timeout_s, self._until_due_s())):
-                await future
+    async def wait_change(self, timeout_s: float, wanted: Callable[[], bool]) -> None:
+        """Wait until a change makes `wanted` true, or for the time to be over."""
+        loop = asyncio.get_running_loop()
+        waiting = (loop.create_future(), wanted)
+        self._waiting.append(waiting)
+        self._set_alarm()
+        timer = loop.call_later(max(timeout_s, 0.001), _wake, waiting[0])
+        try:
+            await waiting[0]
+        finally:
+            timer.cancel()
+            self._waiting.remove(waiting)
         self.settle()
 
-    def _until_due_s(self) -> float:
+    def _set_alarm(self) -> None:
+        """Let what is due by the clock happen, as long as somebody waits for it."""
         expiry_us = self.group.next_expiry_us()
         due = [transaction.due_us for transaction in self._open.values()] + ([expiry_us] if expiry_us else [])
-        left_us = min(due, default=10**15) - self.clock.monotonic_us()
-        return max(left_us / 1_000_000, 0.001)
+        due_us = min(due, default=None)
+        if due_us is None or (self._alarm_us is not None and self._alarm_us <= due_us):
+            return
+        self._alarm_us = due_us
+        left_us = max(due_us - self.clock.monotonic_us(), 1_000)
+        # In a context of its own: the alarm is the broker's, not that of whoever made it necessary.
+        asyncio.get_running_loop().call_later(left_us / 1_000_000, self._ring, context=Context())
+
+    def _ring(self) -> None:
+        self._alarm_us = None
+        self.settle()
+        if self._waiting:
+            self._set_alarm()
 
     def _append_time_us(self) -> int:
         skew_us = 0
         if self.strike("clock_skewed"):
             skew_us = 1_000 * self.random.randint(-self.faults.skew_ms_max, self.faults.skew_ms_max)
         return self.clock.wall_us() + skew_us
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

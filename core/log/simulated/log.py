@@ -66,7 +66,11 @@ class SimulatedLog:
             left_s = deadline - loop.time()
             if left_s <= 0:
                 return
-            await self.broker.wait_change(left_s)
+            await self.broker.wait_change(left_s, lambda: self._is_due(positions))
+
+    def _is_due(self, positions: Mapping[tuple[str, int], int]) -> bool:
+        gone = self.crashed or self.closed
+        return gone or any(self.broker.stable(*key) > position for key, position in positions.items())
 
     async def open_writer(self, shard: int, owner: str) -> SimulatedWriter:
         """Fence the shard's previous writer, end its transaction, and return the new one."""

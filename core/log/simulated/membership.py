@@ -34,9 +34,13 @@ class SimulatedMembership:
             self._broker.group.forget()
             self._broker.notify()
         while self._look().generation == generation and (left_s := deadline - loop.time()) > 0:
-            await self._broker.wait_change(min(left_s, self._until_fresh_s()))
+            await self._broker.wait_change(min(left_s, self._until_fresh_s()), self._is_due)
             self._log.check_alive()
         return self._known
+
+    def _is_due(self) -> bool:
+        gone = self._log.crashed or self._log.closed
+        return gone or self._broker.group.generation != self._known.generation
 
     async def confirm(self, shard: int, generation: int) -> bool:
         """Ask the authority."""

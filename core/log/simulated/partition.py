@@ -21,7 +21,7 @@ class SimulatedPartition:
     @property
     def stable(self) -> int:
         """The last stable offset: where committed readers stop."""
-        return min((offsets[0] for offsets in self._open.values()), default=self.high)
+        return min(offsets[0] for offsets in self._open.values()) if self._open else self.high
 
     def watermarks(self) -> Watermarks:
         """Return the bounds."""

@@ -1,0 +1,6 @@
+"""The seeded simulation: worlds of nodes and clients on a log that fails, and the promises held against what they leave."""
+
+from .plan import ALL_FAULTS, plan_of
+from .run import Verdict, simulate
+
+__all__ = ["ALL_FAULTS", "Verdict", "plan_of", "simulate"]
