@@ -1,4 +1,4 @@
-"""The behaviour `host`: it compares inventories with what should be there, and notices silence.
+"""The behaviour `host`: it compares inventories with what should be there, and notices silence. Its processes: `host/`.
 
 An inventory that shows nothing new changes nothing: no event, one timer set again. Each difference is told to the
 component that it concerns, again with every inventory until it is gone.
@@ -7,11 +7,11 @@ component that it concerns, again with every inventory until it is gone.
 from datetime import datetime
 from typing import Final, TypeAlias, assert_never
 
-from ...core.address import Address
-from ...core.behaviour import Behaviour, Context
-from ...core.decision import Decision, Send, Timer, accept, refuse, send, timer
-from ...schemas import Message, State
-from ...schemas.host import (
+from ..core.address import Address
+from ..core.behaviour import Behaviour, Context
+from ..core.decision import Decision, Send, Timer, accept, refuse, send, timer
+from ..schemas import Message, State
+from ..schemas.host import (
     BindComponent,
     ComponentBound,
     ComponentUnbound,
