@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ..actors.agent import binding_of
 from ..actors.agent.binding import LogBoundElsewhere
-from ..actors.fleet import plan, read_fleet
+from ..actors.fleet import FleetFileInvalid, plan, read_fleet
 from ..actors.host import HostBusy
 from ..core.app import App
 from ..core.errors import HmsError
@@ -48,8 +48,11 @@ def up(
     that a component had been given up.
 
     """
-    spec = read_fleet(file)
     quiet()
+    try:
+        spec = read_fleet(file)
+    except FleetFileInvalid as error:
+        raise Stop(Exit.USAGE, str(error)) from error
     relax()
     if plan:
         return asyncio.run(_show_plan(spec, options))
@@ -118,7 +121,7 @@ class Up:
             try:
                 with self._screen:
                     await self._begin(fleet)
-                    await self._ending.wait()
+                    await self._wait_ending(telling)
                     await self._stop(fleet)
                     await self._screen.wait_quiet()
             finally:
@@ -144,6 +147,14 @@ class Up:
             self._board.take(status)
         for name in self._board.given_up:
             self._screen.say(f"{name} is given up: {self._board.rows[name].note}; hms component reset {name}")
+
+    async def _wait_ending(self, telling: "asyncio.Task[None]") -> None:
+        """Wait for a signal; a bug in telling the news ends `hms up` loudly, and the components run on."""
+        ending = asyncio.ensure_future(self._ending.wait())
+        done, _ = await asyncio.wait({ending, telling}, return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if telling in done:
+            await telling
 
     async def _tell(self, fleet: FleetRun, cursor: str) -> None:
         async for recorded in follow_events(fleet.client, cursor):

@@ -66,6 +66,7 @@ class HostAgent:
         self._causes: dict[str, Envelope] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: asyncio.Task[None] | None = None
+        self._log_given_up = False
 
     @classmethod
     async def open(cls, fleet: str, *, state: str | Path | None = None) -> "HostAgent":
@@ -95,8 +96,12 @@ class HostAgent:
 
     @property
     def log_away(self) -> bool:
-        """Whether the log does not take what the agent has to tell."""
-        return self._courier.away
+        """Whether the log does not take what the agent has to tell, or somebody found that it does not answer."""
+        return self._courier.away or self._log_given_up
+
+    def give_log_up(self) -> None:
+        """Wait for the log no longer: what it has not taken is kept on disk."""
+        self._log_given_up = True
 
     async def connect(self, log: Log, binding: Binding) -> None:
         """Begin to execute commands and to report. Raises `LogUnreachable`."""

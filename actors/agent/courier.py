@@ -13,7 +13,7 @@ from ...core.runtime.schema_store import SchemaStore
 from ...core.runtime.shard_options import ShardOptions
 from ...core.runtime.wire import PROTOCOL_VERSION, message_draft
 from ...schemas import Envelope, Message
-from ..host.facts import Fact
+from ..host.facts import Fact, terminal
 from .spool import Spool
 
 logger = structlog.get_logger("hms.agent")
@@ -101,7 +101,7 @@ class Courier:
         while True:
             await self._work.wait()
             batch = list(self._pending.values())[:BATCH]
-            if await self._append(log, [self._draft(parcel, log, schemas) for parcel in batch]):
+            if await self._append(log, [self._draft(parcel, log, schemas) for parcel in batch], _tells_an_end(batch)):
                 self._delivered(batch)
                 retry_s = RETRY_FIRST_S
             else:
@@ -109,11 +109,15 @@ class Courier:
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, RETRY_MAX_S)
 
-    async def _append(self, log: Log, drafts: list[Draft]) -> bool:
+    async def _append(self, log: Log, drafts: list[Draft], tells_an_end: bool) -> bool:  # noqa: FBT001
+        """Append; False when it failed.
+
+        While an end is on its way nobody may decide anew about it, however long it takes: it may arrive after all.
+        """
         sending = asyncio.ensure_future(log.append(drafts))
         try:
             done, _ = await asyncio.wait({sending}, timeout=PATIENCE_S)
-            if not done:
+            if not done and not tells_an_end:
                 self._note_away(f"no answer within {PATIENCE_S:g} s")
             await sending
         except OutsideError as error:
@@ -175,6 +179,10 @@ class Courier:
         )
         body = record_type.encode_body(parcel.message)
         return message_draft(record_type, body, envelope, log.partitions, ShardOptions.value_bytes_max)
+
+
+def _tells_an_end(batch: list[Parcel]) -> bool:
+    return any(parcel.fact is not None and terminal(parcel.fact) for parcel in batch)
 
 
 def _session(parcel: Parcel) -> int:

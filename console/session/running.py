@@ -29,6 +29,7 @@ logger = structlog.get_logger("hms.up")
 MOMENT_MS: Final = 2_000
 """A log or a node that does not answer within this is not waited for when something has to stop."""
 CLOSE_S: Final = 5.0
+CLOSE_AWAY_S: Final = 0.5
 POLL_S: Final = 0.05
 
 
@@ -65,7 +66,7 @@ class FleetRun:
                 async with _supervised(fleet, agent, log, apps) as run:
                     yield run
             finally:
-                await _within(CLOSE_S, log.close(), "log")
+                await _within(_patience_s(agent), log.close(), "log")
         finally:
             await _within(CLOSE_S, agent.close(), "agent")
 
@@ -96,6 +97,7 @@ class FleetRun:
             async with asyncio.timeout(timeout_s):
                 if not await self._stopped_by_supervisors(reason):
                     logger.warning("stopping_without_the_log", fleet=self.fleet)
+                    self.agent.give_log_up()
                     await self.agent.stop_here(self._waves())
                 await self._stop_strays()
         except TimeoutError:
@@ -141,11 +143,16 @@ async def _supervised(fleet: str, agent: HostAgent, log: Log, apps: Sequence[App
             await client.tell(RUNTIME_SUPERVISOR, StartSupervision())
             yield FleetRun(fleet, agent, log, node, client)
             with suppress(HmsError, TimeoutError):
-                async with asyncio.timeout(MOMENT_MS / 1_000):
+                async with asyncio.timeout(_patience_s(agent)):
                     await client.tell(RUNTIME_SUPERVISOR, StopSupervision(reason="hms up ends"))
             await agent.disconnect()
     finally:
-        await _within(CLOSE_S, node.stop(), "node")
+        await _within(_patience_s(agent), node.stop(), "node")
+
+
+def _patience_s(agent: HostAgent) -> float:
+    """Return how long one part of the end may take: with a log that is away, no end is worth waiting for."""
+    return CLOSE_AWAY_S if agent.log_away else CLOSE_S
 
 
 async def _within(seconds: float, work: Awaitable[None], what: str) -> None:

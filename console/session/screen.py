@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from ...core.client import Recorded
 from ...schemas import Event
 from ..cli.options import Form
+from ..cli.plain_value import envelope_item, plain
 from ..cli.show import say, write, write_line
 from .board import Board
 from .news import Line
@@ -56,21 +57,13 @@ class Screen:
 
 
 class JsonScreen(Screen):
-    """An event a line, as `hms event tail` shows them."""
+    """An event a line: its envelope and data as `hms event tail` has them."""
 
     def tell(self, recorded: Recorded[Event], line: Line | None) -> None:
         """Tell an event."""
         del line
         self._heard = time.monotonic()
-        envelope = recorded.envelope
-        write_line(
-            {
-                "at": envelope.at.isoformat(),
-                "actor": envelope.source,
-                "type": envelope.type,
-                "data": recorded.data.model_dump(mode="json"),
-            }
-        )
+        write_line({"envelope": envelope_item(recorded.envelope), "data": plain(recorded.data)})
         sys.stdout.flush()
 
 
