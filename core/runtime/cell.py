@@ -17,7 +17,7 @@ from .records import (
 )
 from .wire import framed
 
-RUNTIME_EVENTS = (TimerSet, TimerCancelled, TimerFired, EffectRetried, EffectFinished, ActorQuarantined)
+RUNTIME_EVENTS = frozenset((TimerSet, TimerCancelled, TimerFired, EffectRetried, EffectFinished, ActorQuarantined))
 
 
 class Cell:
@@ -38,7 +38,7 @@ class Cell:
 
     def fold(self, event: Event, state: State | None = None) -> None:
         """Take one event in; `state` is what `evolve` made of it, if somebody knows already. Raises what `evolve` raises."""
-        if isinstance(event, RUNTIME_EVENTS):
+        if type(event) in RUNTIME_EVENTS:
             self._fold_runtime(event)
         else:
             self.state = self.installed.behaviour.evolve(self.state, event) if state is None else state

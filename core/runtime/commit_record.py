@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from ...schemas import Contract, MalformedRecord, avro_schema
+from ...schemas import FRAME_BYTES, Contract, MalformedRecord, avro_schema
 from ..errors import HistoryBroken
 from ..log.port import EVENTS, Draft
 from .records import Commit
@@ -24,6 +24,7 @@ SHARD_KEY = b"shard/"
 
 _BODY: Final[Any] = parse_schema(avro_schema(Commit, str(Commit.explicit_type)))
 """Commit records are written and read as plain dicts: a model an input would double the runtime's own cost."""
+_SEQUENCE: Final[Any] = parse_schema({"type": "long"})
 
 
 class Head(NamedTuple):
@@ -90,6 +91,13 @@ def following(head: Head, fields: dict[str, Any], value: bytes, place: str) -> H
             f"{fields['sequence']} after {fields['previous'].hex()[:16]}; run `hms log verify` and restore a backup"
         )
     return Head(fields["sequence"], hashlib.sha256(value).digest(), fields["now"], tuple(fields["positions"]))
+
+
+def commit_sequence(value: bytes) -> int:
+    """Decode a commit record's sequence alone: its first field."""
+    stream = BytesIO(value)
+    stream.seek(FRAME_BYTES)
+    return cast("int", schemaless_reader(stream, _SEQUENCE, None))
 
 
 def commit_fields(contract: Contract, value: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..errors import HistoryBroken
 from ..log.port import CHECKPOINTS, EVENTS, Log, Stored
 from .actor_table import ActorTable
 from .cell import Cell
-from .commit_record import SHARD_KEY, START, Head, commit_fields, following
+from .commit_record import SHARD_KEY, START, Head, commit_fields, commit_sequence, following
 from .dedup import AnswerTable, Remembered
 from .history import History, records_between
 from .installed import Behaviours
@@ -164,16 +164,14 @@ def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> lis
 
 async def _fold_again(memory: ShardMemory, history: History, stale: list[str], low_water: int) -> None:
     """Fold the actors whose behaviour has changed from their first event, in one pass for all of them."""
-    wanted = {address.encode(): address for address in stale}
+    cells = {address.encode(): cell for address in stale if (cell := memory.actors.get(address)) is not None}
     pending: list[tuple[Cell, bytes]] = []
     async for records in history.events(memory.shard, low_water):
         for stored in records:
             if stored.key.startswith(SHARD_KEY):
                 _fold_commit_again(memory, pending, stored)
-            elif stored.key in wanted:
-                cell = memory.actors.get(wanted[stored.key])
-                if cell is not None:
-                    pending.append((cell, stored.value or b""))
+            elif (cell := cells.get(stored.key)) is not None:
+                pending.append((cell, stored.value or b""))
     for address in stale:
         memory.actors.mark_dirty(address, low_water)
 
@@ -181,7 +179,7 @@ async def _fold_again(memory: ShardMemory, history: History, stale: list[str], l
 def _fold_commit_again(memory: ShardMemory, pending: list[tuple[Cell, bytes]], stored: Stored) -> None:
     if not pending:
         return
-    sequence = commit_fields(memory.behaviours.contract, stored.value or b"")["sequence"]
+    sequence = commit_sequence(stored.value or b"")
     for cell, value in pending:
         memory.fold(cell, value)
         cell.sequence = sequence

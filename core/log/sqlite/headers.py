@@ -10,6 +10,11 @@ from functools import lru_cache
 from ..port import Headers
 
 _SIZE = struct.Struct(">I")
+Layout = tuple[bytes, tuple[str, ...], struct.Struct]
+"""The bytes before the values, the names, and how to cut the values."""
+REMEMBERED_BELOW = 512
+_by_size: dict[int, Layout] = {}
+"""The layout last seen of headers of so many bytes: the next ones of that size most likely have it too."""
 
 
 def encode_headers(headers: Headers) -> bytes:
@@ -25,10 +30,20 @@ def decode_headers(data: bytes) -> Headers:
     """Return the headers that `encode_headers` was given."""
     if not data:
         return ()
+    layout = _by_size.get(len(data))
+    if layout is None or not data.startswith(layout[0]):
+        layout = _layout(data)
+        if len(data) < REMEMBERED_BELOW:
+            _by_size[len(data)] = layout
+    before, names, values = layout
+    return tuple(zip(names, values.unpack_from(data, len(before)), strict=True))
+
+
+def _layout(data: bytes) -> "Layout":
     body = _SIZE.size + _SIZE.unpack_from(data)[0]
     names = _names(data[:body])
     start = body + _SIZE.size * len(names)
-    return tuple(zip(names, _values(data[body:start]).unpack_from(data, start), strict=True))
+    return data[:start], names, _values(data[body:start])
 
 
 @lru_cache(maxsize=1024)
