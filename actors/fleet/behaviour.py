@@ -11,7 +11,7 @@ from ...core.address import Address
 from ...core.behaviour import Behaviour, Context
 from ...core.decision import Decision, Send, Timer, accept, cancel, refuse, send, timer
 from ...schemas import Message, Record, State
-from ...schemas.fleet import FleetSpec
+from ...schemas.fleet import ComponentSpec, FleetSpec
 from ...schemas.fleet_messages import (
     ApplyFleet,
     DescribeFleet,
@@ -159,10 +159,14 @@ def _against(state: FleetState, message: ApplyFleet, context: Context) -> tuple[
 def _configure(before: FleetSpec | None, message: ApplyFleet) -> list[Send]:
     """Tell every group what it is, changed or not: groups act on the difference and a lost word is made good."""
     spec = message.spec
-    ordered = start_order(spec.components)
     home = {component.id: component.group for component in spec.components}
-    moved = [c for c in (before.components if before else ()) if home.get(c.id, c.group) != c.group]
-    groups = {group.id for group in spec.groups}
+    known = before.components if before else ()
+    released = _ids_by_group(
+        component for component in known if home.get(component.id, component.group) != component.group
+    )
+    members: dict[str, list[ComponentSpec]] = {group.id: [] for group in spec.groups}
+    for component in start_order(spec.components):
+        members[component.group].append(component)
     configured = [
         _to_group(
             group.id,
@@ -170,15 +174,21 @@ def _configure(before: FleetSpec | None, message: ApplyFleet) -> list[Send]:
                 fleet=spec.fleet,
                 host=message.host,
                 spec=group,
-                members=tuple(component for component in ordered if component.group == group.id),
-                released=tuple(component.id for component in moved if component.group == group.id),
+                members=tuple(members[group.id]),
+                released=released.get(group.id, ()),
             ),
         )
         for group in spec.groups
     ]
-    gone = (group.id for group in (before.groups if before else ()) if group.id not in groups)
-    removed = [_to_group(name, RemoveGroup(released=tuple(c.id for c in moved if c.group == name))) for name in gone]
-    return [*removed, *configured]
+    gone = [group.id for group in (before.groups if before else ()) if group.id not in members]
+    return [*(_to_group(name, RemoveGroup(released=released.get(name, ()))) for name in gone), *configured]
+
+
+def _ids_by_group(components: Iterable[ComponentSpec]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for component in components:
+        found.setdefault(component.group, []).append(component.id)
+    return {group: tuple(ids) for group, ids in found.items()}
 
 
 def _stop(state: FleetState, message: StopFleet, context: Context) -> Decision[FleetEvent]:
