@@ -18,6 +18,7 @@ from .decision import Priority
 from .errors import AppendUnknown, AskTimedOut, Refused, ValidationFailed
 from .log.open import open_log
 from .log.port import EVENTS, Draft, Log, Stored
+from .runtime.inbound import mistake_in
 from .runtime.outbox import Outbox
 from .runtime.records import RUNTIME_RECORDS, MessageRefused
 from .runtime.schema_store import SchemaStore
@@ -147,6 +148,8 @@ class Client:
         envelope = Envelope(
             id_, self.source, to, record_type.name, now_us, id_, None, reply_to, priority, ttl_ms, PROTOCOL_VERSION
         )
+        if mistake := mistake_in(envelope):
+            raise ValidationFailed(mistake)
         body = record_type.encode_body(record)
         return message_draft(record_type, body, envelope, self.log.partitions, ShardOptions.value_bytes_max)
 

@@ -1,5 +1,7 @@
 """The actors of a shard: live ones decoded, the others as encoded bytes, and which of them a restore would have to fold."""
 
+from itertools import islice
+
 from ...schemas import Contract
 from .cell import Cell, fits, restored
 from .installed import Behaviours
@@ -44,11 +46,13 @@ class ActorTable:
         installed = self._behaviours.of(address)
         if installed is None:
             return None
-        packed = self._packed.pop(address, None)
+        packed = self._packed.get(address)
         if packed is None:
             return Cell(address, installed)
         checkpoint = self._contract.of(Checkpoint).decode_body(packed)
-        return restored(address, installed, checkpoint, self._contract)
+        cell = restored(address, installed, checkpoint, self._contract)
+        del self._packed[address]  # only now: a state that cannot be read must not become an empty one
+        return cell
 
     def put_packed(self, address: str, body: bytes) -> None:
         """Add an actor in its encoded form (a checkpoint's body whose code is the running one)."""
@@ -67,11 +71,13 @@ class ActorTable:
     def passivate(self) -> None:
         """Encode the least recently used actors beyond the bound."""
         record_type = self._contract.of(Checkpoint)
-        while len(self._live) > self._live_max:
-            address = next(iter(self._live))
+        for address in list(islice(self._live, max(0, len(self._live) - self._live_max))):
             cell = self._live.pop(address)
-            if cell.count:
-                self._packed[address] = record_type.encode_body(cell.checkpoint(self._contract, cell.sequence))
+            try:
+                if cell.count:
+                    self._packed[address] = record_type.encode_body(cell.checkpoint(self._contract, cell.sequence))
+            except Exception:  # noqa: BLE001 - a state that no record can hold stays decoded
+                self._live[address] = cell
 
     def packed_fits(self, address: str, checkpoint: Checkpoint) -> bool:
         """Tell whether a checkpoint can be used by the code that runs now."""

@@ -6,11 +6,14 @@ Forgetting is safe for UUIDv7 ids: the newest creation time forgotten is kept, a
 caller's own id has no age; after the horizon it counts as new.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from ...schemas import uuid7_time_us
 from .records import Answer, Answers
 from .shard_options import ShardOptions
+
+SEGMENT_BYTES: Final = 400_000
 
 
 class Remembered(NamedTuple):
@@ -23,6 +26,11 @@ class Remembered(NamedTuple):
     verdict: str
     answer: bytes
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes on the log."""
+        return len(self.source) + len(self.id) + len(self.actor) + len(self.answer) + 40
+
 
 class AnswerTable:
     """The remembered answers of one shard."""
@@ -31,6 +39,8 @@ class AnswerTable:
         self._options = options
         self._entries: dict[tuple[str, str, str], Remembered] = {}
         self._open: list[Remembered] = []
+        self._open_bytes = 0
+        self._bytes = 0
         self._segments: dict[int, int] = {}
         self._next_segment = 0
         self.refused_before_us = 0
@@ -55,21 +65,31 @@ class AnswerTable:
 
     def remember(self, given: Remembered, sequence: int, first_offset: int) -> None:
         """Add what an input of commit `sequence`, whose first event is at `first_offset`, got."""
-        self._entries[given.source, given.id, given.actor] = given
+        self._add(given)
         self._open.append(given)
+        self._open_bytes += given.size
         if self.open_since is None:
             self.open_since = (sequence, first_offset)
+
+    def _add(self, given: Remembered) -> None:
+        self._entries[given.source, given.id, given.actor] = given
+        self._bytes += given.size
 
     def forget(self, now_us: int) -> list[int]:
         """Drop what is beyond the horizon or the bound; return the segments that hold nothing live any more."""
         before = now_us - self._options.answers_horizon_ms * 1_000
         while self._entries:
             key, oldest = next(iter(self._entries.items()))
-            if oldest.at_us >= before and len(self._entries) <= self._options.answers_max:
+            if oldest.at_us >= before and not self._overflows():
                 break
             del self._entries[key]
-            self.refused_before_us = max(self.refused_before_us, uuid7_time_us(key[1]) or 0)
+            self._bytes -= oldest.size
+            # Not later than its append: one sender's clock in the future must not make everybody's ids too old.
+            self.refused_before_us = max(self.refused_before_us, min(uuid7_time_us(key[1]) or 0, oldest.at_us))
         return self._dead_segments()
+
+    def _overflows(self) -> bool:
+        return len(self._entries) > self._options.answers_max or self._bytes > self._options.answers_bytes_max
 
     def _dead_segments(self) -> list[int]:
         sealed_live = len(self._entries) - len(self._open)
@@ -83,18 +103,23 @@ class AnswerTable:
             del self._segments[number]
         return dead
 
-    def seal(self, sequence: int, *, all_of_it: bool = False) -> tuple[int, Answers] | None:
-        """Close the open segment if it is full: its number and record. Its answers must be committed up to `sequence`."""
-        if not self._open or not (all_of_it or len(self._open) >= self._options.answers_segment):
-            return None
-        number = self._next_segment
-        record = Answers(answers=tuple(Answer(**given._asdict()) for given in self._open))
-        self._next_segment += 1
-        self._segments[number] = len(self._open)
-        self._open = []
+    def seal(self, sequence: int, *, all_of_it: bool = False) -> list[tuple[int, Answers]]:
+        """Close the open segment if it is full: numbers and records, each small enough for the log.
+
+        Its answers must be committed up to `sequence`.
+        """
+        full = len(self._open) >= self._options.answers_segment or self._open_bytes >= SEGMENT_BYTES
+        if not self._open or not (all_of_it or full):
+            return []
+        sealed: list[tuple[int, Answers]] = []
+        for part in _parts(self._open):
+            self._segments[self._next_segment] = len(part)
+            sealed.append((self._next_segment, Answers(answers=tuple(Answer(**given._asdict()) for given in part))))
+            self._next_segment += 1
+        self._open, self._open_bytes = [], 0
         self.sealed_sequence = sequence
         self.open_since = None
-        return number, record
+        return sealed
 
     @property
     def segments(self) -> tuple[int, ...]:
@@ -104,8 +129,19 @@ class AnswerTable:
     def restore_segment(self, number: int, segment: Answers) -> None:
         """Take a sealed segment back; call in the order of numbers."""
         for answer in segment.answers:
-            self._entries[answer.source, answer.id, answer.actor] = Remembered(
-                answer.source, answer.id, answer.actor, answer.at_us, answer.verdict, answer.answer
-            )
+            self._add(Remembered(answer.source, answer.id, answer.actor, answer.at_us, answer.verdict, answer.answer))
         self._segments[number] = len(segment.answers)
         self._next_segment = number + 1
+
+
+def _parts(open_: list[Remembered]) -> Iterator[list[Remembered]]:
+    """Cut answers into runs below the size of a segment; one that alone is larger makes a run of its own."""
+    part: list[Remembered] = []
+    size = 0
+    for given in open_:
+        if part and size + given.size > SEGMENT_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(given)
+        size += given.size
+    yield part

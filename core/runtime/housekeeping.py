@@ -4,9 +4,13 @@ Dirty actors ride in ordinary commits, oldest first, as many as it takes to keep
 them all.
 """
 
+from itertools import islice
 from typing import NamedTuple
 
+import structlog
+
 from ..clock import Clock
+from ..log.limits import check_draft
 from ..log.port import CHECKPOINTS, OUTBOX, Draft, Log
 from .records import Answers, ShardCheckpoint
 from .restore import ShardMemory
@@ -14,6 +18,7 @@ from .shard_options import ShardOptions
 from .turn import Turn
 from .wire import Pen
 
+logger = structlog.get_logger("hms.housekeeping")
 CLEAN_EVERY_US = 600 * 1_000_000
 
 
@@ -37,11 +42,15 @@ class Housekeeping:
         self._active_us = clock.monotonic_us()
         self._idle = False
         self._written = 0
+        self._not_possible: set[str] = set()
+        """Actors whose last state was none that a record can hold; tried again when they change."""
 
     def is_due(self) -> bool:
         """Tell whether the shard has been idle for long enough to write what is dirty, and let the next commit write it."""
         quiet_us = self._clock.monotonic_us() - self._active_us
-        self._idle = bool(self._memory.actors.dirty) and quiet_us >= self._options.idle_ms * 1_000
+        self._idle = (
+            bool(self._memory.actors.dirty.keys() - self._not_possible) and quiet_us >= self._options.idle_ms * 1_000
+        )
         return self._idle
 
     def prepare(self, pen: Pen, sequence: int, turn: Turn) -> Upkeep:
@@ -51,16 +60,16 @@ class Housekeeping:
         if turn.inputs:
             self._active_us = self._clock.monotonic_us()
         sealed = memory.answers.seal(memory.head.sequence, all_of_it=self._idle or self._tail_is_long())
-        if sealed is not None:
-            drafts.append(self._segment_draft(pen, *sealed, sequence))
+        drafts.extend(self._segment_draft(pen, number, segment, sequence) for number, segment in sealed)
         dead = memory.answers.forget(turn.now_us)
         drafts.extend(self._tombstone(number) for number in dead)
         checkpointed = self._due(turn)
-        for address in checkpointed:
-            cell = memory.actors.get(address)
-            if cell is not None:
-                record = cell.checkpoint(memory.behaviours.contract, sequence)
-                drafts.append(pen.own(address, CHECKPOINTS, record, id_parts=("checkpoint", str(sequence))))
+        for address in list(checkpointed):
+            draft = self._checkpoint_draft(pen, address, sequence)
+            if draft is None:
+                checkpointed.remove(address)
+            else:
+                drafts.append(draft)
         if drafts:
             drafts.append(self._shard_checkpoint(pen, sequence, set(checkpointed)))
         self._written += len(drafts)
@@ -75,6 +84,7 @@ class Housekeeping:
         clean = set(upkeep.checkpointed)
         for address in turn.touched:
             if address not in clean:
+                self._not_possible.discard(address)
                 self._memory.actors.mark_dirty(address, first)
         self._memory.actors.passivate()
 
@@ -101,15 +111,33 @@ class Housekeeping:
         memory = self._memory
         dirty = memory.actors.dirty
         if self._idle:
-            return list(dirty)[: self._options.checkpoints_per_commit * 10]
+            possible = [address for address in dirty if address not in self._not_possible]
+            return possible[: self._options.checkpoints_per_commit * 10]
         if not dirty or memory.events_end - next(iter(dirty.values())) < self._options.tail_events_max:
             return []
         count = max(self._options.checkpoints_per_commit, len(turn.touched))
-        return [address for address, _ in zip(dirty, range(count), strict=False)]
+        return list(islice((address for address in dirty if address not in self._not_possible), count))
+
+    def _checkpoint_draft(self, pen: Pen, address: str, sequence: int) -> Draft | None:
+        """Return an actor's checkpoint; None for a state that no record can hold: its events stay in the tail instead."""
+        memory = self._memory
+        try:
+            cell = memory.actors.get(address)
+            if cell is None:
+                self._not_possible.add(address)
+                return None
+            record = cell.checkpoint(memory.behaviours.contract, sequence)
+            draft = pen.own(address, CHECKPOINTS, record, id_parts=("checkpoint", str(sequence)))
+            check_draft(draft)
+        except Exception as error:  # noqa: BLE001 - a behaviour may make a state of anything: it concerns one actor
+            logger.error("checkpoint_not_possible", actor=address, error=str(error)[:1_000])  # noqa: TRY400 - its text is enough
+            self._not_possible.add(address)
+            return None
+        return draft
 
     def _segment_draft(self, pen: Pen, number: int, segment: Answers, sequence: int) -> Draft:
         key = f"shard/{self._shard}/answers/{number}"
-        return pen.own(key, CHECKPOINTS, segment, id_parts=("answers", str(sequence)))
+        return pen.own(key, CHECKPOINTS, segment, id_parts=("answers", str(number), str(sequence)))
 
     def _tombstone(self, number: int) -> Draft:
         return Draft(CHECKPOINTS, self._shard, f"shard/{self._shard}/answers/{number}".encode(), None)

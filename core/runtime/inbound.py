@@ -1,9 +1,13 @@
 """Messages on their way in: read from a lane, decoded, or found malformed."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ...schemas import Contract, Envelope, MalformedRecord, UnknownSchema, check_headers
+from ..decision import PRIORITIES
 from ..log.port import Stored
+
+TEXT_CHARS_MAX: Final = 1_000
+"""Of each text of an envelope: they come again in answers, commit records and dead letters, which must fit too."""
 
 
 class Inbound(NamedTuple):
@@ -25,10 +29,26 @@ def decode(contract: Contract, lane: int, stored: Stored) -> Inbound:
         raise
     except MalformedRecord as error:
         return Inbound(lane, stored, _envelope(contract, stored), None, str(error))
+    except Exception as error:  # noqa: BLE001 - a model's own validators may raise anything
+        return Inbound(lane, stored, _envelope(contract, stored), None, f"{type(error).__name__}: {error}")
+    if mistake := mistake_in(envelope):
+        return Inbound(lane, stored, None, None, mistake)
     if envelope.destination.encode() != stored.key:
         reason = f"expected the key to be the destination {envelope.destination!r}, got {stored.key!r}"
         return Inbound(lane, stored, envelope, record, reason)
     return Inbound(lane, stored, envelope, record, None)
+
+
+def mistake_in(envelope: Envelope) -> str:
+    """Say what is wrong with an envelope's texts, or nothing; whoever wrote such a one gets no answer."""
+    if envelope.priority not in PRIORITIES:
+        return f"expected a priority of {', '.join(PRIORITIES)}, got {envelope.priority[:100]!r}"
+    if not envelope.destination.partition("/")[2]:
+        return f"expected a destination behaviour/key, got {envelope.destination[:100]!r}"
+    for name, text in zip(Envelope._fields, envelope, strict=True):
+        if isinstance(text, str) and len(text) > TEXT_CHARS_MAX:
+            return f"expected at most {TEXT_CHARS_MAX} characters in the envelope's {name}, got {len(text)}"
+    return ""
 
 
 def _envelope(contract: Contract, stored: Stored) -> Envelope | None:
@@ -37,7 +57,7 @@ def _envelope(contract: Contract, stored: Stored) -> Envelope | None:
         envelope = contract.envelope_of(stored.value or b"")
     except MalformedRecord:
         return None
-    return envelope if envelope.destination.encode() == stored.key else None
+    return envelope if envelope.destination.encode() == stored.key and not mistake_in(envelope) else None
 
 
 def unreadable(lane: int, stored: Stored, error: MalformedRecord) -> Inbound:

@@ -15,13 +15,14 @@ RESERVED = ("shard", "effect")
 class Installed:
     """One behaviour in place: which messages it takes, which reactions follow which event."""
 
-    __slots__ = ("app", "behaviour", "events", "messages", "reactions")
+    __slots__ = ("app", "behaviour", "events", "messages", "reactions", "states")
 
     def __init__(self, app: App, behaviour: Behaviour[Any, Any, Any]) -> None:
         self.app = app
         self.behaviour = behaviour
         self.messages = frozenset(behaviour.messages)
         self.events = frozenset(behaviour.events)
+        self.states = frozenset(state_types(behaviour))
         self.reactions: dict[type[Record], tuple[int, ...]] = {
             event: tuple(index for index, reaction in enumerate(behaviour.effects) if reaction.event is event)
             for event in {reaction.event for reaction in behaviour.effects}

@@ -2,8 +2,12 @@
 
 import asyncio
 
+import structlog
+
 from ...schemas import Contract
 from ..log.port import SCHEMAS, Draft, Log
+
+logger = structlog.get_logger("hms.schemas")
 
 
 class SchemaStore:
@@ -25,9 +29,10 @@ class SchemaStore:
         while True:
             read = await self._log.read(SCHEMAS, 0, self._position, records_max=1_000)
             for stored in read.records:
-                if stored.value is not None:
-                    self._in_log.add(int(stored.key))
-                    self._learn(int(stored.key), stored.value.decode())
+                try:
+                    self._learn(int(stored.key), (stored.value or b"").decode())
+                except ValueError as error:  # `SchemaError` is one: what one writer got wrong must not stop the others
+                    logger.error("schema_not_usable", offset=stored.offset, error=str(error))  # noqa: TRY400 - its text is enough
             if read.position == self._position:
                 return
             self._position = read.position
@@ -36,6 +41,7 @@ class SchemaStore:
         registered = self.contract.by_id(schema_id)
         if registered is None or registered.schema_json != text:
             self.contract.learn(schema_id, text)
+        self._in_log.add(schema_id)
 
     async def publish(self) -> None:
         """Write every registered schema that the log lacks; two at once may both write it, which does no harm."""

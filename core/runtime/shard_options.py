@@ -19,6 +19,8 @@ class ShardOptions:
     idle_ms: int = 1_000
     """An idle shard writes its dirty actors' checkpoints."""
     answers_max: int = 50_000
+    answers_bytes_max: int = 64_000_000
+    """Answers may be large; beyond either bound the oldest is forgotten."""
     answers_horizon_ms: int = 24 * 3_600_000
     answers_segment: int = 2_000
     blocked_lane_ms: int = 15_000

@@ -5,6 +5,7 @@ the transaction. What an input leads to is worked out first and taken over only 
 `decide` or `evolve` that raises leaves no half of anything behind.
 """
 
+from asyncio import CancelledError
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,7 +36,7 @@ from .records import (
     TimerSet,
 )
 from .shard_options import ShardOptions
-from .wire import PROTOCOL_VERSION, Pen, framed
+from .wire import PROTOCOL_VERSION, Pen, described, framed, plain
 from .work import EvolveFailed, Work, work
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,8 +79,14 @@ class Turn:
 
     def handle(self, inbound: Inbound) -> None:
         """Give one message its verdict, and the verdict its consequences."""
+        self.read.append(inbound.stored.value or b"")
+        try:
+            self._handle(inbound)
+        except (Exception, CancelledError) as error:  # noqa: BLE001 - what cannot even be answered must not stop the shard either
+            self._bury(inbound, verdicts.FAILED, error, silently=True)
+
+    def _handle(self, inbound: Inbound) -> None:
         stored = inbound.stored
-        self.read.append(stored.value or b"")
         envelope = inbound.envelope
         if inbound.error is not None or envelope is None:
             self._bury(inbound, verdicts.MALFORMED, inbound.error or "", code="message_format_error")
@@ -93,7 +100,7 @@ class Turn:
     def kill(self, inbound: Inbound, detail: str) -> None:
         """Bury a message without trying to handle it: it has killed the shard before."""
         self.read.append(inbound.stored.value or b"")
-        self._bury(inbound, verdicts.FAILED, detail)
+        self._bury(inbound, verdicts.FAILED, detail, silently=True)
 
     def fire(self, actor: str, name: str, generation: int, *, killer: bool = False) -> bool:
         """Fire a timer if it is still set in that generation; return whether it was. A killer's message is buried."""
@@ -111,6 +118,7 @@ class Turn:
     def _fire(self, cell: Cell, cause: Cause, timer: PendingTimer, fired: TimerFired) -> str:
         if cell.quarantine:
             self._take_over(cell, self._work(cell, cause, Decision((fired,), (), (), None)))
+            self._bury_timer(cell, cause, timer, cell.quarantine)
             return verdicts.QUARANTINED
         try:
             message = self._contract.decode_body(timer.message)
@@ -120,7 +128,7 @@ class Turn:
                 return verdicts.REFUSED
             accepted = Decision((fired, *decision.events), decision.sends, decision.timers, None)
             self._take_over(cell, self._work(cell, cause, accepted))
-        except Exception as error:  # noqa: BLE001 - a behaviour may raise anything: it must not stop the shard
+        except (Exception, CancelledError) as error:  # noqa: BLE001 - a behaviour may raise anything: it must not stop the shard
             self._take_over(cell, self._work(cell, cause, Decision((fired,), (), (), None)))
             self._bury_timer(cell, cause, timer, error)
             return verdicts.FAILED
@@ -170,13 +178,14 @@ class Turn:
         cause = cause_of(envelope, cell.address)
         try:
             decision = cell.installed.behaviour.decide(cell.state, record, self._context(cell, cause))
+            refusal = decision.refusal
         except Exception as error:  # noqa: BLE001 - a behaviour may raise anything: it must not stop the shard
             self._take_over_events(cell, envelope, first)
             self._bury(inbound, verdicts.FAILED, error)
             return
-        if decision.refusal is not None:
+        if refusal is not None:
             self._take_over_events(cell, envelope, first)
-            self._refuse(inbound, envelope, decision.refusal.code, decision.refusal.reason, verdicts.REFUSED)
+            self._refuse(inbound, envelope, str(refusal.code), str(refusal.reason), verdicts.REFUSED)
             return
         self._accept(inbound, envelope, cell, cause, decision, first)
 
@@ -270,7 +279,9 @@ class Turn:
 
     def _quarantine(self, cell: Cell, cause: Cause, error: Exception) -> None:
         fingerprint = cell.installed.behaviour.fingerprint
-        event = ActorQuarantined(reason=f"evolve failed: {error.__cause__!r}", fingerprint=fingerprint)
+        event = ActorQuarantined(
+            reason=f"evolve failed: {described(error.__cause__ or error)}", fingerprint=fingerprint
+        )
         self._take_over(cell, self._work(cell, cause, Decision((event,), (), (), None)))
 
     def _refuse(self, inbound: Inbound, envelope: Envelope, code: str, reason: str, verdict: str) -> None:
@@ -278,7 +289,7 @@ class Turn:
         self._input(inbound, verdict, answer)
 
     def _tell_refusal(self, envelope: Envelope, code: str, reason: str) -> bytes:
-        refusal = MessageRefused(message_id=envelope.id, code=code, reason=reason)
+        refusal = MessageRefused(message_id=envelope.id, code=plain(code), reason=plain(reason))
         if envelope.type == MessageRefused.explicit_type:
             return b""
         cause = cause_of(envelope, envelope.destination)
@@ -307,12 +318,14 @@ class Turn:
         self.drafts.append(Draft(stored.topic, target, stored.key, stored.value, stored.headers))
         self._input(inbound, verdicts.FORWARDED)
 
-    def _bury(self, inbound: Inbound, verdict: str, detail: object, *, code: str = "internal_error") -> None:
-        """Write a dead letter; tell the one who asked."""
+    def _bury(
+        self, inbound: Inbound, verdict: str, detail: object, *, code: str = "internal_error", silently: bool = False
+    ) -> None:
+        """Write a dead letter; tell the one who asked, unless telling is what fails."""
         answer = b""
         envelope = inbound.envelope
-        if envelope is not None:
-            told = detail if isinstance(detail, str) else f"{type(detail).__name__}: {detail}"
+        if envelope is not None and not silently:
+            told = described(detail) if isinstance(detail, BaseException) else str(detail)
             answer = self._tell_failure(envelope, code, told)
         self.drafts.append(self._pen.dead_letter(inbound.stored, envelope, verdict, detail))
         self._input(inbound, verdict, answer)
@@ -321,7 +334,7 @@ class Turn:
         """Answer a failure where an answer was asked for (a sender that did not ask hears nothing: the letter is kept)."""
         if envelope.reply_to is None or envelope.type == MessageRefused.explicit_type:
             return b""
-        refusal = MessageRefused(message_id=envelope.id, code=code, reason=reason[:2_000])
+        refusal = MessageRefused(message_id=envelope.id, code=code, reason=plain(reason))
         self._answer(envelope.destination, cause_of(envelope, envelope.destination), refusal, self.drafts)
         return framed(self._contract, refusal)
 

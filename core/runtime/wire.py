@@ -16,6 +16,7 @@ from .records import DeadLetter, Header
 LANE_OF: Final = {"critical": CRITICAL, "high": HIGH, "normal": NORMAL, "low": LOW}
 PROTOCOL_VERSION: Final = "1.0"
 DETAIL_CHARS_MAX: Final = 8_000
+REASON_CHARS_MAX: Final = 2_000
 HEADERS_BYTES_MAX: Final = 20_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -136,10 +137,10 @@ class Pen:
         """Return the dead letter of a message: whole, or its hash and place when it is too large."""
         value = stored.value or b""
         headers = stored.headers
-        whole = len(value) <= self._bytes_max and sum(len(v) for _, v in headers) <= HEADERS_BYTES_MAX
+        whole = len(value) <= self._bytes_max and sum(len(name) + len(v) for name, v in headers) <= HEADERS_BYTES_MAX
         letter = DeadLetter(
             reason=reason,
-            detail=_described(detail),
+            detail=_detail(detail),
             topic=stored.topic,
             partition=stored.partition,
             offset=stored.offset,
@@ -154,7 +155,20 @@ class Pen:
         return self.own(key, DEAD_LETTERS, letter, id_parts=("dead-letter", *place))
 
 
-def _described(detail: object) -> str:
+def plain(text: str, chars_max: int = REASON_CHARS_MAX) -> str:
+    """Return a text of anybody's making as one that every record takes: not too long, no lone surrogates."""
+    return text[:chars_max].encode(errors="backslashreplace").decode()
+
+
+def described(error: BaseException) -> str:
+    """Return an exception in one line, even one whose own text raises."""
+    try:
+        return plain(f"{type(error).__name__}: {error}")
+    except Exception:  # noqa: BLE001 - its `__str__` is the user's code
+        return type(error).__name__
+
+
+def _detail(detail: object) -> str:
     if isinstance(detail, BaseException):
-        return "".join(traceback.format_exception(detail, limit=-8))[-DETAIL_CHARS_MAX:]
-    return str(detail)[:DETAIL_CHARS_MAX]
+        return plain("".join(traceback.format_exception(detail, limit=-8))[-DETAIL_CHARS_MAX:], DETAIL_CHARS_MAX)
+    return plain(str(detail), DETAIL_CHARS_MAX)

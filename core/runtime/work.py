@@ -7,7 +7,7 @@ from ...schemas import Contract, Event, derived_id
 from ..decision import Decision, Timer
 from ..log.port import Draft
 from .cause import Cause
-from .cell import Cell
+from .cell import RUNTIME_EVENTS, Cell
 from .records import TimerCancelled, TimerSet
 from .wire import Pen, framed
 
@@ -47,6 +47,10 @@ def work(pen: Pen, contract: Contract, cell: Cell, cause: Cause, decision: Decis
     for index, event in enumerate(events):
         if type(event) in cell.installed.events:
             state = _evolved(cell, state, event)
+        elif type(event) not in RUNTIME_EVENTS:
+            raise TypeError(
+                f"expected an event that {cell.installed.behaviour.name} evolves, got {type(event).__name__}"
+            )
         event_id = derived_id(cell.address, cause.key, "event", str(index))
         draft = pen.event(cell.address, cause, event, event_id)
         drafts.append(draft)
@@ -71,9 +75,12 @@ def _reply(
 
 def _evolved(cell: Cell, state: Any, event: Event) -> Any:
     try:
-        return cell.installed.behaviour.evolve(state, event)
+        evolved = cell.installed.behaviour.evolve(state, event)
+        if type(evolved) not in cell.installed.states:
+            raise TypeError(f"expected evolve to return a state, got {type(evolved).__name__}")  # noqa: TRY301 - as its own
     except Exception as error:
         raise EvolveFailed from error
+    return evolved
 
 
 def _timer_events(pen: Pen, contract: Contract, cell: Cell, cause: Cause, timers: Sequence[Timer]) -> list[Event]:
