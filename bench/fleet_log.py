@@ -17,16 +17,17 @@ STEPS = 4
 app: App = hms_app
 
 
-def steps(number: int) -> list[Message]:
-    """What its group and its host tell a component until it runs and is ready."""
+def steps(number: int) -> list[tuple[str, Message]]:
+    """What its group and its host's agent tell a component, and who says it, until it runs and is ready."""
     group = f"group-{number % 100}"
     spec = ComponentSpec(id=f"c{number}", group=group, command=("serve", f"--port={number}"))
+    from_group, from_agent = f"group/{group}", f"agent/h{number // 200}"
     told = {"host": HOST, "incarnation": 1, "session": 1}
     return [
-        ConfigureComponent(spec=spec, spec_hash=f"{number:064x}", group=group, host=HOST),
-        StartMember(group=group, after=0, reason="configured", healing=False),
-        ReportStarted(**told, sequence=2 * number + 1, boot_id=BOOT, pid=number + 2, start_ticks=number),
-        ReportProbe(**told, sequence=2 * number + 2, probe="readiness", passed=True),
+        (from_group, ConfigureComponent(spec=spec, spec_hash=f"{number:064x}", group=group, host=HOST)),
+        (from_group, StartMember(group=group, after=0, reason="configured", healing=False)),
+        (from_agent, ReportStarted(**told, sequence=2 * number + 1, boot_id=BOOT, pid=number + 2, start_ticks=number)),
+        (from_agent, ReportProbe(**told, sequence=2 * number + 2, probe="readiness", passed=True)),
     ]
 
 
@@ -43,9 +44,8 @@ async def components(path: str, count: int) -> dict[str, int]:
 
 
 async def _bring_up(client: Client, numbers: range) -> None:
-    drafts = [
-        await client._draft(f"component/c{number}", message, client._new_id(), None, "high", None)
-        for number in numbers
-        for message in steps(number)
-    ]
+    drafts = []
+    for number in numbers:
+        for client.source, message in steps(number):
+            drafts.append(await client._draft(f"component/c{number}", message, client._new_id(), None, "high", None))
     await client.log.append(drafts)

@@ -23,7 +23,7 @@ from hms.core.runtime.restore import ShardMemory as Memory
 
 __all__ = ["Memory", "NodeProcess", "inputs", "relax", "rss_bytes", "wait_clean", "wait_inputs"]
 REPORT_EVERY_S = 0.02
-DEADLINE_S = 180.0
+DEADLINE_S = 900.0
 
 
 def inputs(node: Node) -> int:
