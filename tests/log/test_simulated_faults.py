@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hms.core.errors import AppendUnknown, CommitUnknown, HmsError, LogUnreachable, WriterFenced
-from hms.core.log import EVENTS, NORMAL, OUTBOX, Draft, Log, Stored
+from hms.core.log import CHECKPOINTS, EVENTS, NORMAL, OUTBOX, Draft, Log, Stored
 from hms.core.log.simulated import FAULT_NAMES, Faults, SimulatedBroker
 from hms.core.testing.log_conformance.harness import outcome
 
@@ -166,6 +166,19 @@ def test_a_fault_of_a_commit_is_what_it_says(fault: str, error: type[HmsError] |
         await log.open_writer(0, "two")
         assert numbers(await committed(log, EVENTS)) == visible
         assert marks.high > 0, "an aborted record takes an offset too"
+
+    asyncio.run(main())
+
+
+def test_compaction_leaves_alone_what_is_still_hidden() -> None:
+    async def main() -> None:
+        far = broker(Faults(marker_late=1.0))
+        log = far.connect("one")
+        await (await log.open_writer(0, "one")).commit(numbered(1, CHECKPOINTS))
+        await log.compact(CHECKPOINTS, 0, (await log.watermarks(CHECKPOINTS, 0)).high)
+        assert numbers(await committed(log, CHECKPOINTS)) == []
+        await log.open_writer(0, "two")
+        assert numbers(await committed(log, CHECKPOINTS)) == [1]
 
     asyncio.run(main())
 
