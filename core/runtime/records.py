@@ -36,7 +36,7 @@ class Commit(Event):
 
     `sequence` is dense from 0; `positions` are the lanes' next offsets after this commit; `previous` is the SHA-256 of
     the previous commit record's value; the digests are SHA-256 over the values read and over keys and values written.
-    `attempting` (lane, offset) is written alone, before a shard in careful mode handles that message.
+    `attempting` (lane, offset, which timer, how often) is written alone, before a shard in careful mode handles that input.
     """
 
     explicit_type: ClassVar[str | None] = "hms.Commit"

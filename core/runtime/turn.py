@@ -145,7 +145,7 @@ class Turn:
         key = (envelope.source, envelope.id, envelope.destination)
         known = self.new_answers.get(key) or self._answers.find(key)
         if known is not None:
-            self._answer_again(inbound, envelope, known.answer)
+            self._answer_again(inbound, envelope, known)
         elif self._answers.too_old(envelope.id, inbound.stored.at_us):
             reason = "the id was created before the horizon of deduplication; send the message again with a new id"
             self._refuse(inbound, envelope, "too_old", reason, verdicts.REFUSED)
@@ -304,9 +304,13 @@ class Turn:
         record_type = self._contract.of(type(reply))
         drafts.append(self._pen.answer(source, cause, record_type, record_type.encode_body(reply)))
 
-    def _answer_again(self, inbound: Inbound, envelope: Envelope, answer: bytes) -> None:
+    def _answer_again(self, inbound: Inbound, envelope: Envelope, known: Remembered) -> None:
         cause = cause_of(envelope, envelope.destination)
-        if answer and cause.reply_to is not None:
+        answer = known.answer
+        if not answer and known.verdict != verdicts.DECIDED:
+            reason = f"the message was handled before, without an answer; its verdict was {known.verdict!r}"
+            self._tell_failure(envelope, "internal_error", reason)
+        elif answer and cause.reply_to is not None:
             record_type = self._contract.by_id(int.from_bytes(answer[1:5], "big"))
             if record_type is not None:
                 self.drafts.append(self._pen.answer(envelope.destination, cause, record_type, answer[5:]))

@@ -16,6 +16,7 @@ from .inbound import Inbound, decode, unreadable
 from .installed import Behaviours
 from .records import TIMER_LANE
 from .restore import ShardMemory
+from .shard import DEATHS_MAX, timer_code
 from .shard_options import ShardOptions
 from .turn import Turn
 
@@ -62,7 +63,8 @@ async def replay_shard(
     lanes = [await _lane(log, topic, shard) for topic in LANES]
     memory = ShardMemory(shard, behaviours, options)
     differences: list[Difference] = []
-    attempting: tuple[int, ...] = ()
+    attempting: tuple[int, ...] = ()  # what an owner found announced when it opened the shard
+    epoch = 0
     for transaction in await transactions(log, shard, behaviours) if history is None else history:
         fields = transaction.fields
         memory.head = following(memory.head, fields, transaction.record.value or b"", f"shard {shard}")
@@ -72,7 +74,11 @@ async def replay_shard(
         differences += [Difference(shard, fields["sequence"], what) for what in _compare(turn, transaction)]
         for answer in turn.new_answers.values():
             memory.answers.remember(answer, fields["sequence"], 0)
-        attempting = tuple(fields["attempting"]) or (attempting if not fields["inputs"] else ())
+        if fields["epoch"] != epoch:
+            attempting = tuple(fields["attempting"])
+        elif fields["attempting"] or fields["inputs"]:
+            attempting = ()
+        epoch = fields["epoch"]
     return differences
 
 
@@ -93,10 +99,11 @@ def _again(
 ) -> None:
     lane, offset = given["lane"], given["offset"]
     if lane == TIMER_LANE:
-        turn.fire(given["actor"], given["timer"], offset)
+        place: tuple[int, ...] = (lane, offset, timer_code(given["actor"], given["timer"]))
+        turn.fire(given["actor"], given["timer"], offset, killer=attempting == (*place, DEATHS_MAX))
         return
     inbound = _inbound(behaviours, lane, lanes[lane][offset])
-    if given["verdict"] == "failed" and attempting[:2] == (lane, offset):
+    if attempting == (lane, offset, 0, DEATHS_MAX):
         turn.kill(inbound, "")
     else:
         turn.handle(inbound)

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, cast
 
+from ....schemas import MalformedRecord
 from ...log.port import LANES, Log
 from ...runtime import verdict as verdicts
 from ...runtime.history import LogHistory
@@ -71,9 +72,10 @@ def _money(evidence: Evidence) -> Iterator[str]:
 
 def letter_cents(letter: Any) -> int:
     """Return the money in a dead letter: of a transfer's deposit, or of a refusal on its way back."""
-    if letter.value is None or letter.reason == verdicts.MALFORMED:
+    try:
+        envelope, record = behaviours().contract.decode(letter.value or b"")
+    except MalformedRecord:
         return 0
-    envelope, record = behaviours().contract.decode(letter.value)
     return (
         cast("Any", record).cents
         if type(record).__name__ == "Deposit" and envelope.source.startswith("account/")
