@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, Protocol
 import structlog
 from typing_extensions import TypeVar
 
-from ..schemas import Contract, Envelope, Event, MalformedRecord, Message, Record, RecordType, UnknownSchema, new_id
+from ..schemas import Contract, Envelope, Event, MalformedRecord, Message, Record, RecordType, new_id
 from .address import Address
 from .clock import Clock, SystemClock
 from .decision import Priority
@@ -117,18 +117,19 @@ class Client:
         if answer_type is not None:
             await self._type_of(answer_type)
         id_ = id or self._new_id()
-        answer = self._outbox.expect(id_)
+        answer = self._outbox.expect(to.id, id_)
         try:
             async with asyncio.timeout(timeout_ms / 1_000):
                 await self._append(await self._draft(to.id, record, id_, self._outbox.address, priority, None))
-                return self._checked(await answer, answer_type)
+                answered: R_out = self._checked(await answer, answer_type)
+                return answered
         except TimeoutError:
             raise AskTimedOut(
                 f"no answer from {to.id} to {type(record).__name__} {id_} in {timeout_ms} ms: is a node running? "
                 "It may still happen; ask again with the same id and it happens once"
             ) from None
         finally:
-            self._outbox.forget(id_)
+            self._outbox.forget(to.id, id_, answer)
 
     def _checked(self, answer: Any, answer_type: type[Record] | None) -> Any:
         if isinstance(answer, MessageRefused):
@@ -219,10 +220,9 @@ class Client:
 
     async def _recorded(self, stored: Stored, event: type[E]) -> tuple[Envelope, E] | None:
         value = stored.value or b""
-        try:
-            decoded = self.contract.decode(value)
-        except UnknownSchema:
+        if not self.contract.knows(int.from_bytes(value[1:5], "big")):
             await self.schemas.refresh()
+        try:
             decoded = self.contract.decode(value)
         except MalformedRecord:
             logger.warning("event_not_readable", topic=stored.topic, partition=stored.partition, offset=stored.offset)

@@ -58,10 +58,11 @@ class Cell:
             case TimerCancelled() | TimerFired():
                 self.timers.pop(event.name, None)
             case EffectRetried():
-                pending = self.effects[event.effect]
-                self.effects[event.effect] = pending.model_copy(
-                    update={"attempt": event.attempt + 1, "due_us": event.due_us}
-                )
+                pending = self.effects.get(event.effect)
+                if pending is not None:  # a reaction that the code no longer has began it
+                    self.effects[event.effect] = pending.model_copy(
+                        update={"attempt": event.attempt + 1, "due_us": event.due_us}
+                    )
             case EffectFinished():
                 self.effects.pop(event.effect, None)
             case ActorQuarantined():

@@ -16,15 +16,16 @@ from ...schemas import Envelope, Record, derived_id
 from ..behaviour import Effect
 from ..clock import Clock
 from ..errors import HmsError, OutsideError
-from ..log.port import Log
+from ..log.port import Draft, Log
 from .cause import EFFECT_SOURCE
 from .installed import Behaviours
 from .records import EffectAttemptFailed, EffectSucceeded, PendingEffect
 from .shard_options import ShardOptions
-from .wire import PROTOCOL_VERSION, message_draft
+from .wire import PROTOCOL_VERSION, described, message_draft
 
 logger = structlog.get_logger("hms.effects")
 RETRY_APPEND_S = 0.2
+CLOSE_S = 5.0
 
 
 class EffectRunner:
@@ -39,6 +40,7 @@ class EffectRunner:
         self._queues: dict[str, dict[str, PendingEffect]] = {}
         self._begun: dict[str, tuple[str, int]] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
+        self._closing = False
 
     @property
     def running_count(self) -> int:
@@ -71,17 +73,25 @@ class EffectRunner:
         task.add_done_callback(lambda ended: self._tasks.pop(ended, None))
 
     async def close(self) -> None:
-        """Stop; what was under way is begun again by whoever restores the shard."""
+        """Stop; what was under way is begun again by whoever restores the shard. A handler that will not stop is left."""
+        self._closing = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            _, left = await asyncio.wait(tasks, timeout=CLOSE_S)
+            for task in left:
+                logger.error("effect_does_not_stop", task=task.get_name(), after_s=CLOSE_S)
 
     async def _run(self, actor: str, pending: PendingEffect) -> None:
         await self._wait_until(pending.due_us)
         async with self._slots:
             outcome = await self._attempt(actor, pending)
-        await self._report(actor, pending, outcome)
+        try:
+            draft = self._result(actor, pending, outcome)
+        except Exception as error:  # noqa: BLE001 - a handler may return anything
+            draft = self._result(actor, pending, _failed(pending, f"its result cannot be sent: {described(error)}"))
+        await self._report(actor, pending, draft)
 
     async def _wait_until(self, due_us: int) -> None:
         if due_us:
@@ -90,19 +100,25 @@ class EffectRunner:
     async def _attempt(self, actor: str, pending: PendingEffect) -> Record:
         installed = self._behaviours.of(actor)
         if installed is None or pending.reaction >= len(installed.behaviour.effects):
-            return _failed(pending, "the behaviour no longer has this reaction", retryable=False)
+            return _failed(pending, "the behaviour no longer has this reaction")
         reaction = installed.behaviour.effects[pending.reaction]
         try:
             _, event = self._behaviours.contract.decode(pending.event)
+            if type(event) is not reaction.event:
+                return _failed(pending, f"reaction {pending.reaction} is now one to {reaction.event.__name__}")
             result = await reaction.run(event, Effect(pending.token, pending.attempt, actor, pending.id))
+        except asyncio.CancelledError:
+            if self._closing:
+                raise
+            return _failed(pending, "the handler was cancelled by something of its own", retryable=True)
         except Exception as error:  # noqa: BLE001 - a handler may raise anything: it is the outcome of the attempt
             logger.warning(
                 "effect_attempt_failed", actor=actor, effect=pending.id, attempt=pending.attempt, error=repr(error)
             )
-            return _failed(pending, f"{type(error).__name__}: {error}"[:2_000], retryable=_retryable(error))
+            return _failed(pending, described(error), retryable=_retryable(error))
         return EffectSucceeded() if result is None else result
 
-    async def _report(self, actor: str, pending: PendingEffect, outcome: Record) -> None:
+    def _result(self, actor: str, pending: PendingEffect, outcome: Record) -> Draft:
         record_type: Any = self._behaviours.contract.of(type(outcome))
         envelope = Envelope(
             derived_id(actor, pending.id, "effect", str(pending.attempt)),
@@ -118,7 +134,9 @@ class EffectRunner:
             PROTOCOL_VERSION,
         )
         body = record_type.encode_body(outcome)
-        draft = message_draft(record_type, body, envelope, self._log.partitions, self._options.value_bytes_max)
+        return message_draft(record_type, body, envelope, self._log.partitions, self._options.value_bytes_max)
+
+    async def _report(self, actor: str, pending: PendingEffect, draft: Draft) -> None:
         while True:
             try:
                 await self._log.append([draft])
@@ -129,7 +147,7 @@ class EffectRunner:
                 return
 
 
-def _failed(pending: PendingEffect, error: str, *, retryable: bool) -> EffectAttemptFailed:
+def _failed(pending: PendingEffect, error: str, *, retryable: bool = False) -> EffectAttemptFailed:
     return EffectAttemptFailed(attempt=pending.attempt, error=error, retryable=retryable)
 
 

@@ -164,13 +164,14 @@ class Node:
                 await asyncio.sleep(BACKOFF_FIRST_S)
 
     async def _give_up(self, number: int) -> None:
-        task = self._owned.pop(number)
+        task = self._owned[number]
         shard = self._shards.get(number)
         if shard is not None:
             shard.stop()
             await asyncio.wait([task], timeout=15)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        self._owned.pop(number, None)  # only now: who is cancelled here, as `stop` may do, has given up nothing
         self._unreleased[number] = None
         if self._stopping.is_set():
             return

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from ...schemas import Decoded, MalformedRecord, UnknownSchema, partition_of
+from ...schemas import Decoded, partition_of
 from ..errors import AskTimedOut, OutsideError
 from ..log.port import OUTBOX, Log, Stored
 from .schema_store import SchemaStore
@@ -42,11 +42,17 @@ async def follow(log: Log, schemas: SchemaStore, address: str, position: int) ->
 
 async def _decoded(schemas: SchemaStore, stored: Stored) -> Decoded | None:
     value = stored.value or b""
-    try:
-        if not schemas.contract.knows(int.from_bytes(value[1:5], "big")):
+    while not schemas.contract.knows(int.from_bytes(value[1:5], "big")):
+        try:
             await schemas.refresh()
+        except OutsideError as error:
+            logger.warning("schemas_not_readable", error=str(error))
+            await asyncio.sleep(RETRY_S)
+        else:
+            break
+    try:
         return schemas.contract.decode(value)
-    except (MalformedRecord, UnknownSchema) as error:
+    except Exception as error:  # noqa: BLE001 - malformed, or a model's own validators raise: it concerns one record
         logger.warning("outbox_record_malformed", offset=stored.offset, error=str(error))
         return None
 
@@ -58,7 +64,7 @@ class Outbox:
         self.address = address
         self._log = log
         self._schemas = schemas
-        self._expected: dict[str, asyncio.Future[Any]] = {}
+        self._expected: dict[tuple[str, str], list[asyncio.Future[Any]]] = {}
         self._listener: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -72,23 +78,25 @@ class Outbox:
         if self._listener is not None:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
-        for answer in self._expected.values():
+        for answer in [answer for answers in self._expected.values() for answer in answers]:
             if not answer.done():
                 answer.set_exception(AskTimedOut("the connection was closed before the answer came"))
 
-    def expect(self, message_id: str) -> asyncio.Future[Any]:
-        """Return a future for the answer to a message; several askers of one id share it."""
-        answer = self._expected.get(message_id)
-        if answer is None or answer.done():
-            answer = self._expected[message_id] = asyncio.get_running_loop().create_future()
+    def expect(self, actor: str, message_id: str) -> asyncio.Future[Any]:
+        """Return a future for the actor's answer to a message; several may ask with one id."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._expected.setdefault((actor, message_id), []).append(answer)
         return answer
 
-    def forget(self, message_id: str) -> None:
+    def forget(self, actor: str, message_id: str, answer: asyncio.Future[Any]) -> None:
         """Stop waiting."""
-        self._expected.pop(message_id, None)
+        answers = self._expected[actor, message_id]
+        answers.remove(answer)
+        if not answers:
+            del self._expected[actor, message_id]
 
     async def _listen(self, position: int) -> None:
         async for (envelope, record), _ in follow(self._log, self._schemas, self.address, position):
-            answer = self._expected.get(envelope.causation_id or "")
-            if answer is not None and not answer.done():
-                answer.set_result(record)
+            for answer in self._expected.get((envelope.source, envelope.causation_id or ""), ()):
+                if not answer.done():
+                    answer.set_result(record)

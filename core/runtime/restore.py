@@ -4,6 +4,7 @@ The same fold serves the owner of a shard and those who only look (`hms componen
 nothing.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -12,12 +13,13 @@ from ...schemas import Contract, Event
 from ..errors import HistoryBroken
 from ..log.port import CHECKPOINTS, EVENTS, Log, Stored
 from .actor_table import ActorTable
+from .answer_segment import decode_segment
 from .cell import Cell
 from .commit_record import SHARD_KEY, START, Head, commit_fields, commit_sequence, following
 from .dedup import AnswerTable, Remembered
 from .history import History, records_between
 from .installed import Behaviours
-from .records import Answers, Checkpoint, PendingEffect, ShardCheckpoint, TimerSet
+from .records import Checkpoint, PendingEffect, ShardCheckpoint, TimerSet
 from .shard_options import ShardOptions
 from .timers import TimerHeap
 
@@ -99,6 +101,7 @@ async def restore(
     if stale:
         await _fold_again(memory, history, stale, low_water)
     await _fold_tail(log, memory, low_water, owned=owned)
+    _keep_begun_effects(memory, stale)
     if owned and shard_checkpoint is not None and memory.head.sequence < shard_checkpoint.sequence:
         raise HistoryBroken(
             f"hms.events/{shard}: expected commit {shard_checkpoint.sequence}, which a checkpoint holds; the last one is "
@@ -133,14 +136,14 @@ def _restore_answers(
     memory.answers.refused_before_us = checkpoint.refused_before_us
     memory.answers.sealed_sequence = checkpoint.answers_sequence
     for number in checkpoint.segments:
-        segment = _decoded(memory.behaviours.contract, Answers, checkpoints.get(own + b"/answers/%d" % number))
-        if segment is not None:
-            memory.answers.restore_segment(number, segment)
+        value = checkpoints.get(own + b"/answers/%d" % number)
+        if value is not None:
+            memory.answers.restore_segment(number, decode_segment(memory.behaviours.contract, value))
 
 
-def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> list[str]:
-    """Take the actors' checkpoints in; return the addresses whose state other code made."""
-    stale: list[str] = []
+def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> dict[str, Checkpoint]:
+    """Take the actors' checkpoints in; return those whose state other code made, by address."""
+    stale: dict[str, Checkpoint] = {}
     contract = memory.behaviours.contract
     frame = contract.of(Checkpoint).frame
     for key, value in checkpoints.items():
@@ -151,7 +154,7 @@ def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> lis
         if memory.behaviours.of(address) is None:
             continue
         if not memory.actors.packed_fits(address, checkpoint):
-            stale.append(address)
+            stale[address] = checkpoint
             continue
         body = value[5:] if value[:5] == frame else contract.of(Checkpoint).encode_body(checkpoint)
         memory.actors.put_packed(address, body)
@@ -162,7 +165,7 @@ def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> lis
     return stale
 
 
-async def _fold_again(memory: ShardMemory, history: History, stale: list[str], low_water: int) -> None:
+async def _fold_again(memory: ShardMemory, history: History, stale: Iterable[str], low_water: int) -> None:
     """Fold the actors whose behaviour has changed from their first event, in one pass for all of them."""
     cells = {address.encode(): cell for address in stale if (cell := memory.actors.get(address)) is not None}
     pending: list[tuple[Cell, bytes]] = []
@@ -174,6 +177,17 @@ async def _fold_again(memory: ShardMemory, history: History, stale: list[str], l
                 pending.append((cell, stored.value or b""))
     for address in stale:
         memory.actors.mark_dirty(address, low_water)
+
+
+def _keep_begun_effects(memory: ShardMemory, stale: dict[str, Checkpoint]) -> None:
+    """Drop effects that only today's reactions ask of yesterday's events: a fold begins nothing in the world."""
+    for address, checkpoint in stale.items():
+        cell = memory.actors.get(address)
+        if cell is not None:
+            begun = {effect.id for effect in checkpoint.effects}
+            cell.effects = {
+                id_: effect for id_, effect in cell.effects.items() if id_ in begun or effect.token > checkpoint.count
+            }
 
 
 def _fold_commit_again(memory: ShardMemory, pending: list[tuple[Cell, bytes]], stored: Stored) -> None:

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from hms.core.address import Address
 from hms.core.app import App
-from hms.core.behaviour import Behaviour, Context
+from hms.core.behaviour import Behaviour, Context, Effect, Reaction, on
 from hms.core.client import Client, connect
 from hms.core.decision import Decision, accept, refuse
 from hms.core.errors import Refused, ValidationFailed
-from hms.core.log.port import DEAD_LETTERS, NORMAL, SCHEMAS, Draft, Log
+from hms.core.log.port import CHECKPOINTS, DEAD_LETTERS, NORMAL, SCHEMAS, Draft, Log
 from hms.core.log.simulated import SimulatedBroker
 from hms.core.runtime.dedup import AnswerTable, Remembered
 from hms.core.runtime.node import Node
@@ -87,6 +88,7 @@ def evolve_elsewhere(state: Held, _: Elsewhere) -> Held:
 
 
 doer = Behaviour("doer", initial=Held, decide=decide, evolve=evolve)
+FAST = ShardOptions(idle_ms=20)
 APP = App("regressions", doer, Behaviour("elsewhere", initial=Held, decide=decide_elsewhere, evolve=evolve_elsewhere))
 
 
@@ -113,10 +115,12 @@ class World(NamedTuple):
 
 
 @asynccontextmanager
-async def world(broker: SimulatedBroker | None = None, app: App = APP) -> AsyncIterator[World]:
+async def world(
+    broker: SimulatedBroker | None = None, app: App = APP, options: ShardOptions = FAST
+) -> AsyncIterator[World]:
     log = (broker or SimulatedBroker(1)).connect("process")
     async with (
-        Node(log, [app], name="node", options=ShardOptions(idle_ms=20)) as node,
+        Node(log, [app], name="node", options=options) as node,
         connect(log, name="test") as client,
     ):
         await asyncio.wait_for(node.wait_owning(1), 5)
@@ -132,15 +136,19 @@ def play(history: Callable[[World], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(main())
 
 
-async def idle_commits(here: World, count: int = 3) -> None:
-    """Wait until the shard has been idle for a few rounds, so that it wrote what it could write."""
+async def checkpointed(here: World) -> None:
+    """Wait until the shard, idle, has written checkpoints."""
     async with asyncio.timeout(5):
-        await here.works_on()
-        before = here.node.statistics().shards[0].commit_count
-        while here.node.statistics().shards[0].commit_count == before:  # noqa: ASYNC110 - a shard tells nobody that it is idle
-            await asyncio.sleep(0.005)
-        for _ in range(count):
-            await here.log.wait({(NORMAL, 0): 1 << 30}, 30)
+        while not (await here.log.read(CHECKPOINTS, 0, 0)).records:
+            await here.log.wait({(CHECKPOINTS, 0): 0}, 50)
+
+
+async def idle_commits(here: World) -> None:
+    """Let the shard be idle for a few rounds, so that it wrote what it could write."""
+    await here.works_on()
+    await checkpointed(here)
+    for _ in range(3):
+        await here.log.wait({(NORMAL, 0): 1 << 30}, 30)
 
 
 @pytest.mark.parametrize(
@@ -265,3 +273,140 @@ def test_remembered_answers_are_bounded_by_their_bytes_too() -> None:
     answers.forget(2)
     assert 5 <= len(answers) <= 10
     assert answers.find(("client/a", "id-19", "doer/a")) is not None
+
+
+class Begin(Message):
+    what: str
+
+
+class Ended(Message):
+    what: str
+
+
+class NoMessage(Record):
+    pass
+
+
+class Begun(Event):
+    what: str
+
+
+class Over(Event):
+    what: str
+
+
+class Doing(State):
+    begun: int = 0
+    over: tuple[str, ...] = ()
+
+
+def decide_doing(_: Doing, message: Begin | Ended, __: Context) -> Decision[Begun | Over]:
+    match message:
+        case Begin():
+            return accept(Begun(what=message.what))
+        case Ended():
+            return accept(Over(what=message.what))
+
+
+def evolve_doing(state: Doing, event: Begun | Over) -> Doing:
+    match event:
+        case Begun():
+            return state.model_copy(update={"begun": state.begun + 1})
+        case Over():
+            return state.model_copy(update={"over": (*state.over, event.what)})
+
+
+def evolve_doing_anew(state: Doing, event: Begun | Over) -> Doing:
+    match event:
+        case Begun():
+            return state.model_copy(update={"begun": state.begun + 2})
+        case Over():
+            return state.model_copy(update={"over": (*state.over, event.what)})
+
+
+async def perform(event: Begun, _: Effect) -> Message[Any] | None:
+    if event.what == "return no message":
+        return NoMessage()  # type: ignore[return-value]
+    if event.what == "await what was cancelled":
+        cancelled = asyncio.ensure_future(asyncio.sleep(60))
+        cancelled.cancel()
+        await cancelled
+    return Ended(what=event.what)
+
+
+def effectful(*reactions: Reaction, evolve: Callable[[Doing, Begun | Over], Doing] = evolve_doing) -> App:
+    return App("effectful", Behaviour("does", initial=Doing, decide=decide_doing, evolve=evolve, effects=reactions))
+
+
+async def seen(here: World, app: App, condition: Callable[[Any], bool]) -> Any:
+    """Return the state of does/a as soon as it is as wanted."""
+    async with asyncio.timeout(5):
+        while True:
+            found = await View(here.log, [app]).actor("does/a")
+            if found is not None and condition(found.state):
+                return found.state
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("what", ["return no message", "await what was cancelled"])
+def test_an_effect_whose_handler_ends_oddly_does_not_hold_up_the_next_one(what: str) -> None:
+    async def main() -> None:
+        app = effectful(on(Begun, perform))
+        options = ShardOptions(idle_ms=20, effect_attempts=2, effect_backoff_ms=1)
+        async with world(app=app, options=options) as here:
+            await here.client.tell(Address[Begin]("does/a"), Begin(what=what))
+            await here.client.tell(Address[Begin]("does/a"), Begin(what="next"))
+            assert (await seen(here, app, lambda state: bool(state.over))).over == ("next",)
+
+    asyncio.run(main())
+
+
+def test_a_reaction_added_with_a_new_fold_does_not_happen_for_old_events() -> None:
+    async def main() -> None:
+        broker = SimulatedBroker(1)
+        old = effectful()
+        ran: list[str] = []
+        ran_after = asyncio.Event()
+
+        async def late(event: Begun, _: Effect) -> None:
+            ran.append(event.what)
+            if event.what == "after":
+                ran_after.set()
+
+        new = effectful(on(Begun, late), evolve=evolve_doing_anew)
+        async with world(broker, old) as here:
+            await here.client.tell(Address[Begin]("does/a"), Begin(what="before"))
+            await seen(here, old, lambda state: state.begun == 1)
+            await checkpointed(here)
+        async with world(broker, new) as here:
+            await here.client.tell(Address[Begin]("does/a"), Begin(what="after"))
+            await seen(here, new, lambda state: state.begun == 4)
+            await asyncio.wait_for(ran_after.wait(), 5)
+        assert ran == ["after"]
+
+    asyncio.run(main())
+
+
+def test_one_id_asked_of_two_actors_gives_each_asker_his_own_answer() -> None:
+    async def history(here: World) -> None:
+        first = here.client.ask(doer("a"), Do(what="say much", count=1), id="same", timeout_ms=5_000)
+        second = here.client.ask(doer("b"), Do(what="say much", count=2), id="same", timeout_ms=5_000)
+        assert [answer.text for answer in await asyncio.gather(first, second)] == ["x", "xx"]
+
+    play(history)
+
+
+def test_an_ask_that_is_cancelled_leaves_another_with_the_same_id_waiting() -> None:
+    async def main() -> None:
+        log = SimulatedBroker(1).connect("process")
+        async with connect(log, name="test") as client:
+            asks = (client.ask(doer("a"), Do(what="x"), id="same", timeout_ms=5_000) for _ in range(2))
+            first, second = map(asyncio.ensure_future, asks)
+            await log.wait({(NORMAL, 0): 1}, 1_000)
+            first.cancel()
+            await asyncio.wait([first])
+            async with Node(log, [APP], name="node"):
+                assert await second == Said(text="done")
+        await log.close()
+
+    asyncio.run(main())
