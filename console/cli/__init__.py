@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(tokens: list[str]) -> int:
     from cyclopts import App, Parameter  # noqa: PLC0415 - `hms --version` does not pay for it
 
+    _check_command(tokens)
+
     app = App(
         name="hms",
         help="Keep a fleet of components alive, and answer for it.",
@@ -56,6 +58,19 @@ def _run(tokens: list[str]) -> int:
         app.command(place, name=name, help=what)
     result: Any = app(tokens, exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
     return result if isinstance(result, int) else 0
+
+
+def _check_command(tokens: list[str]) -> None:
+    """Refuse a command that there is none of; cyclopts would import all of them to say so."""
+    if not tokens or tokens[0].startswith("-") or tokens[0] in COMMANDS:
+        return
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    from .exit_codes import Exit, Stop  # noqa: PLC0415
+
+    close = get_close_matches(tokens[0], COMMANDS, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(COMMANDS)}"
+    raise Stop(Exit.USAGE, f"no command {tokens[0]!r}; {hint} See: hms --help")
 
 
 def _guarded(command: Callable[[], int]) -> int:

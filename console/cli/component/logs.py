@@ -1,11 +1,11 @@
 """`hms component logs`: what a component wrote, from the files that its shim keeps on this host."""
 
+import asyncio
 import os
-import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 from cyclopts import Parameter
 
@@ -46,7 +46,7 @@ async def logs(
     for line in last_lines(folder, lines):
         _show(component, line, options)
     if follow:
-        for line in following(folder / OUTPUT):
+        async for line in following(folder / OUTPUT):
             _show(component, line, options)
 
 
@@ -111,22 +111,36 @@ def rotated(folder: Path) -> list[Path]:
     return [*older, current] if current.exists() else older
 
 
-def following(path: Path) -> Iterator[str]:
+async def following(path: Path) -> AsyncGenerator[str, None]:
     """Yield the lines that come from now on, for ever; goes on in the new file after a rotation."""
-    file = path.open(encoding="utf-8", errors="replace") if path.exists() else None
-    if file is not None:
-        file.seek(0, os.SEEK_END)
+    file = _opened(path)
     pending = ""
-    while True:
-        piece = file.read() if file is not None else ""
-        *whole, pending = (pending + piece).split("\n")
-        yield from whole
-        if not piece:
-            if file is None or _was_rotated(file.fileno(), path):
-                if file is not None:
-                    file.close()
-                file = path.open(encoding="utf-8", errors="replace") if path.exists() else None
-            time.sleep(POLL_S)
+    try:
+        if file is not None:
+            file.seek(0, os.SEEK_END)
+        while True:
+            over = file is None or _was_rotated(file.fileno(), path)
+            # Read after the look: once it was rotated, nothing more comes into this one.
+            piece = "" if file is None else file.read()
+            *whole, pending = (pending + piece).split("\n")
+            for line in whole:
+                yield line
+            if over:
+                _close(file)
+                file = _opened(path)
+            if not piece:
+                await asyncio.sleep(POLL_S)
+    finally:
+        _close(file)
+
+
+def _close(file: TextIO | None) -> None:
+    if file is not None:
+        file.close()
+
+
+def _opened(path: Path) -> TextIO | None:
+    return path.open(encoding="utf-8", errors="replace") if path.exists() else None
 
 
 def _was_rotated(descriptor: int, path: Path) -> bool:
