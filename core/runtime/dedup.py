@@ -6,11 +6,10 @@ Forgetting is safe for UUIDv7 ids: the newest creation time forgotten is kept, a
 caller's own id has no age; after the horizon it counts as new.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ...schemas import uuid7_time_us
-from .records import Answer, Answers
 from .shard_options import ShardOptions
 
 SEGMENT_BYTES: Final = 400_000
@@ -103,18 +102,18 @@ class AnswerTable:
             del self._segments[number]
         return dead
 
-    def seal(self, sequence: int, *, all_of_it: bool = False) -> list[tuple[int, Answers]]:
-        """Close the open segment if it is full: numbers and records, each small enough for the log.
+    def seal(self, sequence: int, *, all_of_it: bool = False) -> list[tuple[int, list[Remembered]]]:
+        """Close the open segment if it is full: numbers and contents, each small enough for one record.
 
         Its answers must be committed up to `sequence`.
         """
         full = len(self._open) >= self._options.answers_segment or self._open_bytes >= SEGMENT_BYTES
         if not self._open or not (all_of_it or full):
             return []
-        sealed: list[tuple[int, Answers]] = []
+        sealed: list[tuple[int, list[Remembered]]] = []
         for part in _parts(self._open):
             self._segments[self._next_segment] = len(part)
-            sealed.append((self._next_segment, Answers(answers=tuple(Answer(**given._asdict()) for given in part))))
+            sealed.append((self._next_segment, part))
             self._next_segment += 1
         self._open, self._open_bytes = [], 0
         self.sealed_sequence = sequence
@@ -126,11 +125,11 @@ class AnswerTable:
         """The numbers of the sealed segments that are needed."""
         return tuple(self._segments)
 
-    def restore_segment(self, number: int, segment: Answers) -> None:
+    def restore_segment(self, number: int, segment: Sequence[Remembered]) -> None:
         """Take a sealed segment back; call in the order of numbers."""
-        for answer in segment.answers:
-            self._add(Remembered(answer.source, answer.id, answer.actor, answer.at_us, answer.verdict, answer.answer))
-        self._segments[number] = len(segment.answers)
+        for given in segment:
+            self._add(given)
+        self._segments[number] = len(segment)
         self._next_segment = number + 1
 
 

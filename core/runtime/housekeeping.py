@@ -12,6 +12,8 @@ import structlog
 from ..clock import Clock
 from ..log.limits import check_draft
 from ..log.port import CHECKPOINTS, OUTBOX, Draft, Log
+from .answer_segment import encode_segment
+from .dedup import Remembered
 from .records import Answers, ShardCheckpoint
 from .restore import ShardMemory
 from .shard_options import ShardOptions
@@ -135,9 +137,11 @@ class Housekeeping:
             return None
         return draft
 
-    def _segment_draft(self, pen: Pen, number: int, segment: Answers, sequence: int) -> Draft:
+    def _segment_draft(self, pen: Pen, number: int, segment: list[Remembered], sequence: int) -> Draft:
         key = f"shard/{self._shard}/answers/{number}"
-        return pen.own(key, CHECKPOINTS, segment, id_parts=("answers", str(number), str(sequence)))
+        record_type = self._memory.behaviours.contract.of(Answers)
+        id_parts = ("answers", str(number), str(sequence))
+        return pen.own_body(key, CHECKPOINTS, record_type, encode_segment(segment), id_parts=id_parts)
 
     def _tombstone(self, number: int) -> Draft:
         return Draft(CHECKPOINTS, self._shard, f"shard/{self._shard}/answers/{number}".encode(), None)
