@@ -67,17 +67,32 @@ class JsonScreen(Screen):
         sys.stdout.flush()
 
 
-class LiveScreen(Screen):
+class ColourScreen(Screen):
+    """Lines in colour, on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - on a terminal only
+
+        super().__init__()
+        self._console = Console()
+
+    def say(self, text: str) -> None:
+        """Say something that is no event."""
+        self._console.print(f"hms: {text}", style="bold", markup=False, highlight=False)
+
+    def _write(self, line: Line) -> None:
+        self._console.print(line.plain(), style=_STYLES[line.tone], markup=False, highlight=False)
+
+
+class LiveScreen(ColourScreen):
     """Lines above a table of the components, on a terminal."""
 
     def __init__(self, board: Board, title: str) -> None:
-        from rich.console import Console  # noqa: PLC0415 - on a terminal only
-        from rich.live import Live  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415 - on a terminal only
 
         super().__init__()
         self._board = board
         self._title = title
-        self._console = Console()
         self._live: Any = Live(console=self._console, get_renderable=self._table, refresh_per_second=4)
 
     def __enter__(self) -> Self:
@@ -90,13 +105,6 @@ class LiveScreen(Screen):
     ) -> None:
         """End; the last table stays."""
         self._live.stop()
-
-    def say(self, text: str) -> None:
-        """Say something that is no event."""
-        self._console.print(f"hms: {text}", style="bold", markup=False, highlight=False)
-
-    def _write(self, line: Line) -> None:
-        self._console.print(line.plain(), style=_STYLES[line.tone], markup=False, highlight=False)
 
     def _table(self) -> Any:
         from rich.table import Table  # noqa: PLC0415 - on a terminal only
