@@ -56,10 +56,9 @@ class Lanes:
                 for _ in range(min(share, len(buffer))):
                     yield buffer.popleft()
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is buffered."""
-        return not any(self._buffers)
+    def has(self, lane: int) -> bool:
+        """Tell whether something of the lane is buffered."""
+        return bool(self._buffers[lane])
 
     def positions(self) -> tuple[int, ...]:
         """Return each lane's next offset to consume."""

@@ -139,21 +139,28 @@ class Node:
     async def _follow(self) -> None:
         assignment = await self._assignment()
         while True:
-            missed = assignment.generation != self._generation + 1
-            self._generation = assignment.generation
-            taken_away = [shard for shard in self._owned if shard not in assignment.shards]
-            await asyncio.gather(*(self._give_up(shard) for shard in taken_away))
-            if missed:  # a shard may have been given to this node and taken away again without its knowing
-                self._unreleased.update(dict.fromkeys(range(self.log.partitions)))
-            for shard in [shard for shard in self._unreleased if shard not in self._owned]:
-                await self._release(shard, assignment)
-            for shard in sorted(assignment.shards - self._owned.keys() - self._broken.keys()):
-                self._owned[shard] = asyncio.create_task(self._own(shard), name=f"shard {shard}")
             try:
+                await self._take_over(assignment)
                 assignment = await self._membership.wait_changed(assignment.generation, 1_000)
             except OutsideError as error:
                 logger.warning("membership_unreachable", node=self.name, error=str(error))
                 await asyncio.sleep(BACKOFF_FIRST_S)
+            except Exception:  # a node that is alive and follows no more would keep its shards from everybody
+                logger.exception("membership_failed", node=self.name)
+                await asyncio.sleep(BACKOFF_MAX_S)
+
+    async def _take_over(self, assignment: Assignment) -> None:
+        """Give up what was taken away, then begin to own what is new."""
+        missed = assignment.generation != self._generation + 1
+        self._generation = assignment.generation
+        taken_away = [shard for shard in self._owned if shard not in assignment.shards]
+        await asyncio.gather(*(self._give_up(shard) for shard in taken_away))
+        if missed:  # a shard may have been given to this node and taken away again without its knowing
+            self._unreleased.update(dict.fromkeys(range(self.log.partitions)))
+        for shard in [shard for shard in self._unreleased if shard not in self._owned]:
+            await self._release(shard, assignment)
+        for shard in sorted(assignment.shards - self._owned.keys() - self._broken.keys()):
+            self._owned[shard] = asyncio.create_task(self._own(shard), name=f"shard {shard}")
 
     async def _assignment(self) -> Assignment:
         while True:
@@ -196,7 +203,6 @@ class Node:
                     await shard.open()
                     if await self._membership.confirm(number, self._generation):
                         self._shards[number] = shard
-                        delay_s = BACKOFF_FIRST_S
                         await shard.run()
                         return
             except WriterFenced as error:
@@ -212,6 +218,7 @@ class Node:
             finally:
                 self._shards.pop(number, None)
                 await shard.close()
+            delay_s = BACKOFF_FIRST_S if shard.progressed else delay_s
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, BACKOFF_MAX_S)
 

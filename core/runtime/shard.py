@@ -142,6 +142,11 @@ class Shard:
         """Whether it waits for something to do; its memory is then exactly what it has committed."""
         return self._waiting is not None
 
+    @property
+    def progressed(self) -> bool:
+        """Whether it consumed anything since it was opened."""
+        return self._input_count > 0
+
     def statistics(self) -> ShardStatistics:
         """Return what this shard did so far."""
         actors = self._memory.actors
@@ -189,7 +194,7 @@ class Shard:
         deadline_us = self._slice_ends_us()
         for inbound in self._lanes.take():
             turn.handle(inbound)
-            if len(turn.inputs) >= self._options.slice_inputs_max or self._around.clock.monotonic_us() > deadline_us:
+            if turn.full or self._around.clock.monotonic_us() > deadline_us:
                 return
 
     def _slice_ends_us(self) -> int:
@@ -220,7 +225,7 @@ class Shard:
         captured_us, highs, since_us = self._barrier
         behind = [lane for lane, position in enumerate(self._lanes.positions()) if position < highs[lane]]
         blocked_ms = (self._around.clock.monotonic_us() - since_us) // 1_000
-        if behind and (not self._lanes.empty or blocked_ms < self._options.blocked_lane_ms):
+        if behind and (any(map(self._lanes.has, behind)) or blocked_ms < self._options.blocked_lane_ms):
             return None
         if behind:
             logger.error("lane_blocked", shard=self.number, lanes=[LANES[lane] for lane in behind], for_ms=blocked_ms)

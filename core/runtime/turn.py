@@ -39,6 +39,7 @@ from .shard_options import ShardOptions
 from .wire import PROTOCOL_VERSION, Pen, described, framed, plain
 from .work import EvolveFailed, Work, work
 
+ANSWERED_BYTES_MAX = 500_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -68,12 +69,18 @@ class Turn:
         self.drafts: list[Draft] = []
         self.inputs: list[dict[str, Any]] = []
         self.read: list[bytes] = []
+        self._answered_bytes = 0
         self.touched: dict[str, Cell] = {}
         self.new_answers: dict[tuple[str, str, str], Remembered] = {}
         self.begun: list[tuple[str, PendingEffect]] = []
         self.finished: list[tuple[str, str]] = []
         """(actor, effect) of the effects that are over with this turn."""
         self.timers_set: list[tuple[int, str, str, int]] = []
+
+    @property
+    def full(self) -> bool:
+        """Tell whether more inputs could make the commit record larger than a record may be."""
+        return len(self.inputs) >= self._options.slice_inputs_max or self._answered_bytes >= ANSWERED_BYTES_MAX
 
     # --- inputs -------------------------------------------------------------------------------------------------
 
@@ -378,6 +385,7 @@ class Turn:
         given = Remembered(*key, stored.at_us, verdict, answer)
         self.inputs.append({"lane": inbound.lane, "offset": stored.offset, "timer": "", **given._asdict()})
         self.new_answers[key] = given
+        self._answered_bytes += given.size
 
 
 _NOT_REMEMBERED = (verdicts.DUPLICATE, verdicts.FORWARDED, verdicts.MALFORMED)

@@ -17,6 +17,8 @@ LANE_OF: Final = {"critical": CRITICAL, "high": HIGH, "normal": NORMAL, "low": L
 PROTOCOL_VERSION: Final = "1.0"
 DETAIL_CHARS_MAX: Final = 8_000
 REASON_CHARS_MAX: Final = 2_000
+ANSWER_BYTES_MAX: Final = 400_000
+"""Of one answer; the commit record holds it, together with the others of its slice."""
 HEADERS_BYTES_MAX: Final = 20_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 from ...schemas import Contract, Event, derived_id
 from ..decision import Decision, Timer
+from ..errors import RecordTooLarge
 from ..log.port import Draft
 from .cause import Cause
 from .cell import RUNTIME_EVENTS, Cell
 from .records import TimerCancelled, TimerSet
-from .wire import Pen, framed
+from .wire import ANSWER_BYTES_MAX, Pen, framed
 
 
 class EvolveFailed(Exception):
@@ -68,6 +69,10 @@ def _reply(
     reply: Any = decision.reply
     record_type = contract.of(type(reply))
     body = record_type.encode_body(reply)
+    if len(body) > ANSWER_BYTES_MAX:
+        raise RecordTooLarge(
+            f"a reply of {record_type.name}: expected at most {ANSWER_BYTES_MAX} bytes, got {len(body)}; reply with a reference"
+        )
     if cause.reply_to is not None:
         drafts.append(pen.answer(cell.address, cause, record_type, body))
     return record_type.frame + body

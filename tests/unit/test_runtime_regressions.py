@@ -11,7 +11,7 @@ from hms.core.address import Address
 from hms.core.app import App
 from hms.core.behaviour import Behaviour, Context, Effect, Reaction, on
 from hms.core.client import Client, connect
-from hms.core.decision import Decision, accept, refuse
+from hms.core.decision import Decision, accept, refuse, timer
 from hms.core.errors import Refused, ValidationFailed
 from hms.core.log.port import CHECKPOINTS, DEAD_LETTERS, NORMAL, SCHEMAS, Draft, Log
 from hms.core.log.simulated import SimulatedBroker
@@ -49,7 +49,7 @@ class Poke(Message):
     pass
 
 
-def decide(_: Held, message: Do, __: Context) -> Decision[Did]:
+def decide(_: Held, message: Do, __: Context) -> Decision[Did]:  # noqa: PLR0911 - a line a mischief
     match message.what:
         case "return nothing":
             return None  # type: ignore[return-value]
@@ -65,6 +65,8 @@ def decide(_: Held, message: Do, __: Context) -> Decision[Did]:
             return accept(Elsewhere())  # type: ignore[arg-type]
         case "say much":
             return accept(reply=Said(text="x" * message.count))
+        case "set a timer":
+            return accept(timers=[timer("t", message.count, Do(what="from the timer"))])
     return accept(Did(what=message.what, count=message.count), reply=Said(text="done"))
 
 
@@ -408,5 +410,66 @@ def test_an_ask_that_is_cancelled_leaves_another_with_the_same_id_waiting() -> N
             async with Node(log, [APP], name="node"):
                 assert await second == Said(text="done")
         await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_burst_of_large_answers_is_committed_in_several_slices() -> None:
+    async def history(here: World) -> None:
+        record_type = await here.client._type_of(Do)
+        value = Do(what="say much", count=20_000)
+        envelopes = [Envelope(f"id-{n}", "client/x", "doer/a", record_type.name, 1, "c") for n in range(120)]
+        await here.log.append([Draft(NORMAL, 0, b"doer/a", record_type.encode(value, e)) for e in envelopes])
+        assert await here.works_on() == 1
+        with pytest.raises(Refused, match="expected at most 400000 bytes"):
+            await here.client.ask(doer("a"), Do(what="say much", count=400_001), timeout_ms=5_000)
+        assert await here.works_on() == 1
+
+    play(history)
+
+
+def test_a_timer_of_a_quarantined_actor_is_a_dead_letter() -> None:
+    async def history(here: World) -> None:
+        await here.client.tell(doer("a"), Do(what="set a timer", count=200))
+        await here.client.tell(doer("a"), Do(what="evolve to nothing"))
+        async with asyncio.timeout(5):
+            while await here.dead_letter_count() < 2:
+                await here.log.wait({(DEAD_LETTERS, 0): 1 << 30}, 20)
+        assert await here.works_on() == 1
+
+    play(history)
+
+
+def test_a_node_that_stops_while_it_gives_a_shard_up_leaves_none_running() -> None:
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        closing: list[str] = []
+
+        async def slow_to_stop(event: Begun, __: Effect) -> None:
+            try:
+                begun.set()
+                await asyncio.sleep(60)
+            finally:
+                closing.append(event.what)
+                await asyncio.sleep(0.5 if len(closing) == 1 else 0)
+
+        app = effectful(on(Begun, slow_to_stop))
+        broker = SimulatedBroker(2)
+        first, second = (Node(broker.connect(name), [app], name=name, options=FAST) for name in ("one", "two"))
+        await first.start()
+        await asyncio.wait_for(first.wait_owning(2), 5)
+        async with connect(broker.connect("client"), name="test") as client:
+            for key in "abcdefgh":
+                await client.tell(Address[Begin](f"does/{key}"), Begin(what="x"))
+            await asyncio.wait_for(begun.wait(), 5)
+        running = list(first._owned.values())
+        await second.start()
+        async with asyncio.timeout(5):
+            while len(first.open_shards()) == 2:  # noqa: ASYNC110 - a node tells nobody that it gives a shard up
+                await asyncio.sleep(0.005)
+        await first.stop()
+        assert all(task.done() for task in running)
+        await second.stop()
 
     asyncio.run(main())
