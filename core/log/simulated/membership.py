@@ -42,6 +42,10 @@ class SimulatedMembership:
         gone = self._log.crashed or self._log.closed
         return gone or self._broker.group.generation != self._known.generation
 
+    def believe_on(self, for_ms: int) -> None:
+        """Go on seeing the assignment that is known, whatever changes."""
+        self._stale_until_us = self._broker.clock.monotonic_us() + for_ms * 1_000
+
     async def confirm(self, shard: int, generation: int) -> bool:
         """Ask the authority."""
         await self._log.travel()

@@ -44,6 +44,14 @@ def _heard_before(evidence: Evidence, fired: Any, timer: Any) -> Iterator[str]:
 
 def effects_act_after_the_commit(evidence: Evidence) -> Iterator[str]:
     """Effects act at least once, never without their event, under tokens that only grow."""
+    offsets = {
+        (seen.envelope.source, seen.record.parcel): seen.offset
+        for seen in evidence.events
+        if isinstance(seen.record, Shipped)
+    }
+    for begun in evidence.world.far_side.begun:
+        if offsets.get((begun.actor, begun.parcel), begun.log_end) >= begun.log_end:
+            yield f"{begun.actor} began to have {begun.parcel} delivered before that was committed"
     shipped = {
         (seen.envelope.source, seen.record.parcel) for seen in evidence.events if isinstance(seen.record, Shipped)
     }

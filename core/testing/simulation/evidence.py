@@ -21,6 +21,7 @@ class SeenEvent(NamedTuple):
 
     shard: int
     sequence: int
+    offset: int
     now_us: int
     envelope: Envelope
     record: Any
@@ -53,7 +54,9 @@ class Evidence:
         for commit in self.commits[shard]:
             for stored in commit.events:
                 envelope, record = contract.decode(stored.value or b"")
-                self.events.append(SeenEvent(shard, commit.fields["sequence"], commit.fields["now"], envelope, record))
+                fields = commit.fields
+                seen = SeenEvent(shard, fields["sequence"], stored.offset, fields["now"], envelope, record)
+                self.events.append(seen)
             expired = sum(given["verdict"] == verdicts.EXPIRED for given in commit.fields["inputs"])
             self.world.struck[EXPIRED] += expired
         for lane, topic in enumerate(LANES):

@@ -56,8 +56,10 @@ class NodeProcess:
         self._world.broker.pause(self.process)
 
     def go_on(self) -> None:
-        """Let it go on; it does not know that it was away."""
+        """Let it go on; it does not know that it was away, and takes a while to hear who has its shards now."""
         self._world.note(self.process, "goes on")
         self.stopped = False
         self._world.broker.resume(self.process)
+        for membership in self._log.members.values():
+            membership.believe_on(self._world.random.choice((0, 20, 200)))
         self._world.loop.continue_process(self.process)

@@ -5,6 +5,8 @@ from collections import Counter
 from random import Random
 from typing import NamedTuple
 
+from ....schemas import partition_of
+from ...errors import HistoryBroken
 from ...log.port import CO_PARTITIONED, EVENTS, LANES
 from ...log.simulated import Faults, SimulatedBroker
 from ...runtime.shard import Shard
@@ -15,7 +17,7 @@ from .far_side import FarSide
 from .plan import CLOCK_JUMP, CRASH, NEWCOMER, ZOMBIE, Action, Plan
 from .processes import NodeProcess
 
-LEASE_MS = 1_000
+LEASE_MS = 300
 STORM_MS_MAX = 8_000
 CALM_MS_MAX = 120_000
 LOOK_EVERY_MS = 50
@@ -44,7 +46,7 @@ class World:
             faults=plan.faults,
             lease_ms=LEASE_MS,
         )
-        self.far_side = FarSide(Random(f"far side {plan.seed}"))  # noqa: S311
+        self.far_side = FarSide(Random(f"far side {plan.seed}"), self._log_end_of)  # noqa: S311
         self.struck: Counter[str] = Counter()
         self.trace: list[Note] = []
         self.calm = False
@@ -56,6 +58,9 @@ class World:
     def note(self, who: str, what: str) -> None:
         """Add a line to the trace."""
         self.trace.append(Note(self.loop.now_ms, who, what))
+
+    def _log_end_of(self, actor: str) -> int:
+        return self.broker.partition(EVENTS, partition_of(actor, self.plan.partitions)).high
 
     @property
     def strikes(self) -> Counter[str]:
@@ -75,8 +80,7 @@ class World:
         running.append(asyncio.create_task(self.intruder.run()))
         await asyncio.wait(running, timeout=STORM_MS_MAX / 1_000)
         await self._calm()
-        await asyncio.wait_for(asyncio.gather(*running), CALM_MS_MAX / 1_000)
-        await self._settle()
+        await self._settle(running)
 
     def _start(self, name: str, run: int) -> None:
         if not self.over:
@@ -140,9 +144,10 @@ class World:
             if shard.statistics().epoch == self.broker.epochs[number]
         }
 
-    async def _settle(self) -> None:
+    async def _settle(self, clients: list[asyncio.Task[None]]) -> None:
         deadline_ms = self.loop.now_ms + CALM_MS_MAX
-        while unsettled := self._unsettled():
+        while unsettled := self._waiting(clients) or self._unsettled():
+            self._check_histories()
             if self.loop.now_ms > deadline_ms:
                 raise Stuck(f"expected everything to settle within {CALM_MS_MAX} ms of calm; {unsettled}")
             await asyncio.sleep(LOOK_EVERY_MS / 1_000)
@@ -150,6 +155,18 @@ class World:
         self.over = True
         for process in self.living():
             self.loop.stop_process(process.process)
+
+    def _waiting(self, clients: list[asyncio.Task[None]]) -> str:
+        for client in clients:
+            if client.done():
+                client.result()
+        waiting = sum(not client.done() for client in clients)
+        return f"{waiting} clients wait for an answer" if waiting else ""
+
+    def _check_histories(self) -> None:
+        for process in self.living():
+            if process.node is not None and (broken := process.node.statistics().broken):
+                raise HistoryBroken(f"{process.name} found the history broken: {broken}")
 
     def _unread(self, number: int, shard: Shard) -> str:
         for topic, position in zip(LANES, shard.memory.head.positions, strict=True):
