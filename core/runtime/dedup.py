@@ -64,15 +64,17 @@ class AnswerTable:
 
     def remember(self, given: Remembered, sequence: int, first_offset: int) -> None:
         """Add what an input of commit `sequence`, whose first event is at `first_offset`, got."""
-        self._add(given)
+        self._open_bytes += self._add(given)
         self._open.append(given)
-        self._open_bytes += given.size
         if self.open_since is None:
             self.open_since = (sequence, first_offset)
 
-    def _add(self, given: Remembered) -> None:
+    def _add(self, given: Remembered) -> int:
+        """Take it in; return its size."""
+        size = given.size
         self._entries[given.source, given.id, given.actor] = given
-        self._bytes += given.size
+        self._bytes += size
+        return size
 
     def forget(self, now_us: int) -> list[int]:
         """Drop what is beyond the horizon or the bound; return the segments that hold nothing live any more."""
@@ -111,7 +113,7 @@ class AnswerTable:
         if not self._open or not (all_of_it or full):
             return []
         sealed: list[tuple[int, list[Remembered]]] = []
-        for part in _parts(self._open):
+        for part in [self._open] if self._open_bytes <= SEGMENT_BYTES else _parts(self._open):
             self._segments[self._next_segment] = len(part)
             sealed.append((self._next_segment, part))
             self._next_segment += 1

@@ -22,8 +22,7 @@ def encode_headers(headers: Headers) -> bytes:
     if not headers:
         return b""
     names, values = zip(*headers, strict=True)
-    prefix, lengths = _encoder(names)
-    return b"".join((prefix, lengths.pack(*map(len, values)), *values))
+    return _before(names, tuple(map(len, values))) + b"".join(values)
 
 
 def decode_headers(data: bytes) -> Headers:
@@ -46,11 +45,12 @@ def _layout(data: bytes) -> "Layout":
     return data[:start], names, _values(data[body:start])
 
 
-@lru_cache(maxsize=1024)
-def _encoder(names: tuple[str, ...]) -> tuple[bytes, struct.Struct]:
+@lru_cache(maxsize=4096)
+def _before(names: tuple[str, ...], sizes: tuple[int, ...]) -> bytes:
+    """Return all that comes before the values."""
     encoded = [name.encode() for name in names]
     table = b"".join([_SIZE.pack(len(name)) + name for name in encoded])
-    return _SIZE.pack(len(table)) + table, struct.Struct(f">{len(names)}I")
+    return b"".join((_SIZE.pack(len(table)), table, *map(_SIZE.pack, sizes)))
 
 
 @lru_cache(maxsize=1024)
