@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import shutil
 import signal
 import sys
 import time
@@ -44,18 +43,14 @@ async def _demo(*, keep: bool, seed: int) -> int:
     begun = time.monotonic()
     incidents = list(INCIDENTS)
     random.Random(seed).shuffle(incidents)  # noqa: S311 - an order, no secret
-    async with set_up(_screen()) as stage:
-        try:
-            verdict = await _play(stage, incidents, begun, seed)
-        finally:
-            left = await stage.clear()
-    if left:
-        write(f"{left} processes were left and had to be killed: that is wrong")
-    if keep:
-        write(f"\nthe log stays; for the other commands:\n  export HMS_LOG={stage.log.url}")
-    else:
-        shutil.rmtree(stage.folder, ignore_errors=True)
-    return verdict if not left else Exit.FAILED
+    async with set_up(_screen(), keep=keep) as stage:
+        verdict = await _play(stage, incidents, begun, seed)
+        if left := await stage.clear():
+            write(f"{left} processes were left and had to be killed: that is wrong")
+            verdict = Exit.FAILED
+        if keep:
+            write(f"\nthe log stays; for the other commands:\n  export HMS_LOG={stage.log.url}")
+    return verdict
 
 
 async def _play(stage: Stage, incidents: Sequence[Incident], begun: float, seed: int) -> int:

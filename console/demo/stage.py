@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -102,8 +103,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_up(screen: Screen) -> AsyncIterator[Stage]:
-    """Prepare folder, log and fleet file, and follow the log; the folder stays, its owner removes it."""
+async def set_up(screen: Screen, *, keep: bool) -> AsyncIterator[Stage]:
+    """Prepare folder, log and fleet file, and follow the log; the folder goes at the end, unless it is to be kept."""
     folder = Path(tempfile.mkdtemp(prefix="hms-demo-"))
     log = await open_log(f"sqlite:{folder / 'log.db'}")
     stage = Stage(folder, log, screen)
@@ -115,6 +116,8 @@ async def set_up(screen: Screen) -> AsyncIterator[Stage]:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await log.close()
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_of(process: psutil.Process, folder: str) -> bool:

@@ -1,0 +1,146 @@
+"""`hms node`: a user's app beside HMS's own, drained on TERM, refused where it lacks one that the log holds."""
+
+import asyncio
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hms.core.client import connect
+
+HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
+COUNTER = """
+from hms import App, Behaviour, Context, Decision, Event, Message, State, accept
+
+class Total(Message): total: int
+class Add(Message[Total]): amount: int
+class Added(Event): amount: int
+class Count(State): total: int = 0
+
+def decide(state: Count, message: Add, context: Context) -> Decision[Added]:
+    return accept(Added(amount=message.amount), reply=Total(total=state.total + message.amount))
+
+def evolve(state: Count, event: Added) -> Count:
+    return Count(total=state.total + event.amount)
+
+counter = Behaviour("counter", initial=Count, decide=decide, evolve=evolve)
+app = App("counting", counter)
+"""
+
+
+def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*HMS, "node", "--log", f"sqlite:{folder / 'log.db'}", "-o", "jsonl", *words],
+        cwd=folder,
+        env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_owning(node: "subprocess.Popen[str]", shards: int) -> None:
+    assert node.stdout is not None
+    for line in node.stdout:
+        if len(json.loads(line)["shards"]) == shards:
+            return
+    raise AssertionError(f"the node ended: {node.stderr.read() if node.stderr else ''}")
+
+
+def add(folder: Path, amount: int) -> int:
+    """Ask the counter from this process, with the classes of the app's own module."""
+    spec = importlib.util.spec_from_file_location("counting", folder / "counting.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    sys.modules["counting"] = module  # pydantic looks it up
+    spec.loader.exec_module(module)
+
+    async def main() -> int:
+        async with connect(f"sqlite:{folder / 'log.db'}") as client:
+            answer = await client.ask(module.counter("one"), module.Add(amount=amount))
+            return int(answer.total)
+
+    return asyncio.run(main())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "counting.py").write_text(COUNTER)
+    return tmp_path
+
+
+def ended(nodes: list["subprocess.Popen[str]"]) -> None:
+    for node in nodes:
+        node.kill()
+        node.communicate()
+
+
+def test_a_node_runs_an_app_of_the_current_folder_and_its_state_survives_sigkill(folder: Path) -> None:
+    nodes = [start(folder, "--app", "counting:app", "--name", "first")]
+    try:
+        wait_owning(nodes[0], 16)
+        assert add(folder, 40) == 40
+        nodes[0].kill()
+        nodes[0].wait()
+        nodes.append(start(folder, "--app", "counting:app", "--name", "first"))
+        wait_owning(nodes[1], 16)
+        assert add(folder, 2) == 42
+        begun = time.monotonic()
+        nodes[1].send_signal(signal.SIGTERM)
+        assert nodes[1].wait(20) == 0
+        assert time.monotonic() - begun < 10
+    finally:
+        ended(nodes)
+
+
+def test_two_nodes_share_the_shards_and_the_one_that_stays_takes_over_at_once(folder: Path) -> None:
+    nodes = [start(folder, "--app", "counting:app", "--name", "first")]
+    try:
+        wait_owning(nodes[0], 16)
+        nodes.append(start(folder, "--app", "counting:app", "--name", "second"))
+        wait_owning(nodes[1], 8)
+        nodes[0].send_signal(signal.SIGTERM)
+        wait_owning(nodes[1], 16)
+        assert nodes[0].wait(20) == 0
+        assert add(folder, 1) == 1
+    finally:
+        ended(nodes)
+
+
+def refused(folder: Path, *words: str) -> str:
+    node = start(folder, *words)
+    _, errors = node.communicate(timeout=30)
+    assert node.returncode == 1, errors
+    return errors
+
+
+def test_a_node_without_an_app_that_the_log_holds_says_which_and_ends_with_1(folder: Path) -> None:
+    node = start(folder, "--app", "counting:app")
+    try:
+        wait_owning(node, 16)
+    finally:
+        node.terminate()
+        node.communicate()
+    said = refused(folder)
+    assert "missing: counting" in said
+    assert "--app" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("counting", "expected MODULE:ATTRIBUTE such as bank:app, got 'counting'"),
+        ("nowhere:app", "expected a module 'nowhere' in the current folder or installed, found none"),
+        ("counting:counter", "expected 'counter' of counting to be an App"),
+    ],
+)
+def test_an_app_that_is_none_is_refused_with_what_was_expected(folder: Path, name: str, expected: str) -> None:
+    assert expected in refused(folder, "--app", name)
