@@ -1,19 +1,18 @@
 """What a world leaves behind: every record that a committed reader can see, and what the living believe."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ....schemas import Envelope
 from ...log.port import CO_PARTITIONED, DEAD_LETTERS, EVENTS, LANES, Log, Slice, Stored, Watermarks
-from ...log.simulated import SimulatedLog
-from ...runtime import verdict as verdicts
 from ...runtime.cell import Cell
+from ...runtime.history import records_between
+from ...runtime.restore import ShardMemory
+from ...runtime.shard_options import ShardOptions
 from ...runtime.verify import Transaction, transactions
 from .cast import behaviours
-from .plan import EXPIRED
-from .world import World
-
-EVERYTHING = 10**9
+from .far_side import Begun, Call
+from .operations import Operation
 
 
 class SeenEvent(NamedTuple):
@@ -27,46 +26,61 @@ class SeenEvent(NamedTuple):
     record: Any
 
 
-class Evidence:
-    """A settled world, read."""
+class Testimony(NamedTuple):
+    """What those outside the log know: what clients wanted and were told, and what reached the far side."""
 
-    def __init__(self, world: World, log: SimulatedLog) -> None:
-        self.world = world
+    operations: Sequence[Operation]
+    begun: Sequence[Begun]
+    calls: Sequence[Call]
+    written: Sequence[tuple[str, int, int, str]] = ()
+    """(topic, partition, offset, kind) of what an intruder wrote."""
+    clocks_right: bool = False
+    """Whether every clock was right; then more can be checked of timers."""
+
+
+class Evidence:
+    """A settled log, read; what those outside know; and what the living owners of its shards believe."""
+
+    def __init__(
+        self, log: Log, options: ShardOptions, testimony: Testimony, living: Mapping[int, ShardMemory]
+    ) -> None:
         self.log = log
-        self.shards = range(world.plan.partitions)
+        self.options = options
+        self.testimony = testimony
+        self.living = dict(sorted(living.items()))
+        self.shards = range(log.partitions)
         self.commits: dict[int, list[Transaction]] = {}
         self.events: list[SeenEvent] = []
         self.lanes: dict[tuple[int, int], dict[int, Stored]] = {}
         """(shard, lane) -> offset -> message."""
         self.dead_letters: list[Any] = []
 
-    @classmethod
-    async def gather(cls, world: World) -> "Evidence":
+    async def gather(self) -> "Evidence":
         """Read everything."""
-        evidence = cls(world, world.broker.connect("observer"))
-        for shard in evidence.shards:
-            await evidence._read_shard(shard)
-        return evidence
+        for shard in self.shards:
+            await self._read_events(shard)
+            for lane, topic in enumerate(LANES):
+                self.lanes[shard, lane] = {stored.offset: stored for stored in await self.records(topic, shard)}
+            for stored in await self.records(DEAD_LETTERS, shard):
+                self.dead_letters.append(behaviours().contract.decode(stored.value or b"").record)
+        return self
 
-    async def _read_shard(self, shard: int) -> None:
-        contract = behaviours().contract
+    async def _read_events(self, shard: int) -> None:
         self.commits[shard] = await transactions(self.log, shard, behaviours())
         for commit in self.commits[shard]:
+            fields = commit.fields
             for stored in commit.events:
-                envelope, record = contract.decode(stored.value or b"")
-                fields = commit.fields
+                envelope, record = behaviours().contract.decode(stored.value or b"")
                 seen = SeenEvent(shard, fields["sequence"], stored.offset, fields["now"], envelope, record)
                 self.events.append(seen)
-            expired = sum(given["verdict"] == verdicts.EXPIRED for given in commit.fields["inputs"])
-            self.world.struck[EXPIRED] += expired
-        for lane, topic in enumerate(LANES):
-            self.lanes[shard, lane] = {stored.offset: stored for stored in self.records(topic, shard)}
-        for stored in self.records(DEAD_LETTERS, shard):
-            self.dead_letters.append(contract.decode(stored.value or b"").record)
 
-    def records(self, topic: str, shard: int) -> list[Stored]:
+    async def records(self, topic: str, shard: int) -> list[Stored]:
         """Return all visible records of a partition."""
-        return self.world.broker.partition(topic, shard).read(0, EVERYTHING).records
+        marks = await self.log.watermarks(topic, shard)
+        found: list[Stored] = []
+        async for records in records_between(self.log, topic, shard, marks.start, marks.stable):
+            found += records
+        return found
 
     def inputs(self) -> list[tuple[int, int, dict[str, Any]]]:
         """Return every consumed input: (shard, sequence, input)."""
@@ -79,20 +93,15 @@ class Evidence:
 
     def cells(self) -> Iterator[Cell]:
         """Yield every living actor."""
-        for _, owner in sorted(self.world.owners().items()):
-            for address in sorted(owner.memory.actors.addresses()):
-                cell = owner.memory.actors.get(address)
+        for memory in self.living.values():
+            for address in sorted(memory.actors.addresses()):
+                cell = memory.actors.get(address)
                 if cell is not None:
                     yield cell
 
-    def ends(self) -> dict[tuple[str, int], Watermarks]:
+    async def ends(self) -> list[Watermarks]:
         """Return how long everything is: a replay must not change it."""
-        broker = self.world.broker
-        return {
-            (topic, shard): broker.partition(topic, shard).watermarks()
-            for topic in CO_PARTITIONED
-            for shard in self.shards
-        }
+        return [await self.log.watermarks(topic, shard) for topic in CO_PARTITIONED for shard in self.shards]
 
 
 class WithoutCheckpoints:

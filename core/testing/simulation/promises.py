@@ -27,13 +27,12 @@ def acknowledged_means_durable(evidence: Evidence) -> Iterator[str]:
         if given["source"] and given["verdict"] not in HARMLESS:
             verdict_of[given["source"], given["id"]] = given["verdict"]
     effects = {seen.envelope.causation_id for seen in evidence.events}
-    for client in evidence.world.clients:
-        for wish in client.operations:
-            verdict = verdict_of.get((wish.source, wish.id))
-            if wish.acknowledged and verdict is None:
-                yield f"{wish.id} of {wish.source} to {wish.to.id} was acknowledged, and no commit knows it"
-            if wish.answer is not None and (verdict != verdicts.DECIDED or wish.id not in effects):
-                yield f"{wish.id} of {wish.source} was answered {wish.answer!r}; its verdict is {verdict}, or no event"
+    for wish in evidence.testimony.operations:
+        verdict = verdict_of.get((wish.source, wish.id))
+        if wish.acknowledged and verdict is None:
+            yield f"{wish.id} of {wish.source} to {wish.to.id} was acknowledged, and no commit knows it"
+        if wish.answer is not None and (verdict != verdicts.DECIDED or wish.id not in effects):
+            yield f"{wish.id} of {wish.source} was answered {wish.answer!r}; its verdict is {verdict}, or no event"
 
 
 def at_most_once(evidence: Evidence) -> Iterator[str]:
@@ -85,11 +84,7 @@ def letter_cents(letter: Any) -> int:
 
 def _operations(evidence: Evidence) -> Iterator[str]:
     """Every operation is in a register once, and those of one client on one lane in the order of its wishes."""
-    lanes: dict[str, str] = {
-        f"{wish.source}:{wish.number:03}": wish.priority
-        for client in evidence.world.clients
-        for wish in client.operations
-    }
+    lanes: dict[str, str] = {f"{wish.source}:{wish.number:03}": wish.priority for wish in evidence.testimony.operations}
     for cell in evidence.cells():
         if not isinstance(cell.state, Register):
             continue
@@ -124,12 +119,12 @@ def fenced_records_are_never_visible(evidence: Evidence) -> Iterator[str]:
 async def state_is_the_fold(evidence: Evidence) -> list[str]:
     """4: the live state, the restored one, and the fold from the first event on are equal."""
     broken: list[str] = []
-    options = evidence.world.plan.options
+    options = evidence.options
     bare = cast("Log", WithoutCheckpoints(evidence.log))
-    for shard, owner in sorted(evidence.world.owners().items()):
+    for shard, memory in evidence.living.items():
         restored = await restore(evidence.log, shard, behaviours(), options, LogHistory(evidence.log))
         folded = await restore(bare, shard, behaviours(), options, LogHistory(bare))
-        live = described(owner.memory)
+        live = described(memory)
         broken += _differences(f"shard {shard}, restored", live, described(restored))
         broken += _differences(f"shard {shard}, folded from the beginning", live, described(folded))
     return broken
@@ -158,7 +153,7 @@ async def replay_is_exact(evidence: Evidence) -> list[str]:
     """5: the recorded inputs, in their recorded order, through the same code, give the same events, byte for byte."""
     broken: list[str] = []
     for shard in evidence.shards:
-        options = evidence.world.plan.options
+        options = evidence.options
         found = await replay_shard(evidence.log, shard, behaviours(), options, evidence.commits[shard])
         broken += [f"shard {shard}, commit {difference.sequence}: {difference.what}" for difference in found]
     return broken
@@ -179,20 +174,20 @@ def bad_input_is_refused_or_buried(evidence: Evidence) -> Iterator[str]:
         for shard, _, given in evidence.inputs()
         if given["lane"] < TIMER_LANE
     }
-    for topic, partition, offset, kind in evidence.world.intruder.written:
+    for topic, partition, offset, kind in evidence.testimony.written:
         if (topic, partition, offset) not in consumed:
             yield f"the intruder's {kind} at {topic}/{partition}@{offset} got no verdict"
 
 
 async def broken_promises(evidence: Evidence) -> list[str]:
     """Return everything that is broken, each line beginning with the promise's number or name."""
-    before, calls = evidence.ends(), len(evidence.world.far_side.calls)
+    before, calls = await evidence.ends(), len(evidence.testimony.calls)
     broken: list[str] = []
     for name, check in CHECKS.items():
         broken += [f"{name}: {what}" for what in check(evidence)]
     broken += [f"promise 4: {what}" for what in await state_is_the_fold(evidence)]
     broken += [f"promise 5: {what}" for what in await replay_is_exact(evidence)]
-    if evidence.ends() != before or len(evidence.world.far_side.calls) != calls:
+    if await evidence.ends() != before or len(evidence.testimony.calls) != calls:
         broken.append("promise 8: a restore or a replay wrote or did something")
     return broken
 

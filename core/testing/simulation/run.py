@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import structlog
 
 from ...errors import HmsError
+from ...runtime import verdict as verdicts
+from ...runtime.restore import ShardMemory
 from ..virtual_loop import Stuck
 from .cast import far_side
-from .evidence import Evidence
-from .plan import Plan, plan_of
+from .evidence import Evidence, Testimony
+from .plan import EXPIRED, Plan, plan_of
 from .promises import broken_promises
 from .world import Note, World
 
@@ -51,7 +53,22 @@ def _run(world: World) -> list[str]:
 
 async def _live_and_judge(world: World) -> list[str]:
     await world.happen()
-    return await broken_promises(await Evidence.gather(world))
+    evidence = await Evidence(
+        world.broker.connect("judge"), world.plan.options, _testimony(world), _living(world)
+    ).gather()
+    expired = sum(given["verdict"] == verdicts.EXPIRED for _, _, given in evidence.inputs())
+    world.struck.update({EXPIRED: expired})
+    return await broken_promises(evidence)
+
+
+def _testimony(world: World) -> Testimony:
+    wishes = [wish for client in world.clients for wish in client.operations]
+    far_side = world.far_side
+    return Testimony(wishes, far_side.begun, far_side.calls, world.intruder.written, not world.plan.skewed)
+
+
+def _living(world: World) -> dict[int, ShardMemory]:
+    return {number: shard.memory for number, shard in world.owners().items()}
 
 
 def _into(world: World) -> Any:
