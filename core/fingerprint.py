@@ -8,10 +8,14 @@ other bytecode, so an upgrade folds once.
 
 import hashlib
 import inspect
+import re
 import typing
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+_ADDRESS = re.compile(" at 0x[0-9a-f]+")
+"""Where a function, in a field's validator or default, lies in this process's memory."""
 
 
 def fingerprint(name: str, version: int, evolve: Callable[..., Any], state: Any) -> str:
@@ -21,7 +25,8 @@ def fingerprint(name: str, version: int, evolve: Callable[..., Any], state: Any)
     for function in _reached(evolve, states):
         digest.update(function.__qualname__.encode() + _code_bytes(function.__code__))
     for cls in states:
-        digest.update(repr(sorted(getattr(cls, "__annotations__", {}).items(), key=str)).encode())
+        fields = repr(sorted(getattr(cls, "model_fields", {}).items()))  # with their constraints and defaults
+        digest.update(_ADDRESS.sub("", fields).encode())
     return digest.hexdigest()[:16]
 
 

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
+from pydantic import AfterValidator, Field, create_model
 
 from hms.core.address import Address
 from hms.core.app import App
@@ -13,6 +14,7 @@ from hms.core.behaviour import Behaviour, Context, Effect, Reaction, on
 from hms.core.client import Client, connect
 from hms.core.decision import Decision, accept, refuse, timer
 from hms.core.errors import Refused, ValidationFailed
+from hms.core.fingerprint import fingerprint
 from hms.core.log.port import CHECKPOINTS, DEAD_LETTERS, NORMAL, SCHEMAS, Draft, Log
 from hms.core.log.simulated import SimulatedBroker
 from hms.core.runtime.dedup import AnswerTable, Remembered
@@ -473,3 +475,15 @@ def test_a_node_that_stops_while_it_gives_a_shard_up_leaves_none_running() -> No
         await second.stop()
 
     asyncio.run(main())
+
+
+def test_a_fingerprint_sees_the_constraints_of_a_state_but_not_where_a_validator_lies_in_memory() -> None:
+    def print_of(field: Any) -> str:
+        state = create_model("Checked", __base__=State, number=(field, 0))
+        return fingerprint("checked", 1, evolve, state)
+
+    def validated() -> Any:
+        return Annotated[int, AfterValidator(lambda number: number)]
+
+    assert print_of(validated()) == print_of(validated())
+    assert print_of(Annotated[int, Field(ge=0)]) != print_of(int)
