@@ -35,7 +35,7 @@ check: $(VENV)/.installed-dev ## format, lint, types (on the built wheel), layer
 	$(bin)/lint-imports
 
 bench: $(VENV)/.installed-bench ## measure; the results go to docs/benchmarks.md
-	$(bin)/python bench $(ARGS)
+	$(bin)/python bench $(or $(ARGS),--write)
 
 wheel: dist/.built ## build dist/*.whl
 
