@@ -56,6 +56,7 @@ def _run(tokens: list[str]) -> int:
     )
     for name, (place, what) in COMMANDS.items():
         app.command(place, name=name, help=what)
+    app.register_install_completion_command()
     result: Any = app(tokens, exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
     return result if isinstance(result, int) else 0
 

@@ -13,7 +13,7 @@ from ...schemas import Contract
 from .exit_codes import Exit
 from .freshness import freshness_line
 from .log_address import log_file
-from .log_verify import Finding, ShardReport, verify_shard
+from .log_verify import Finding, ShardReport, verify_log
 from .opened import reading
 from .options import DEFAULTS, Options
 from .plain_value import instant_of_us
@@ -80,13 +80,12 @@ async def info(*, options: Options = DEFAULTS) -> None:
 async def verify(*, options: Options = DEFAULTS) -> int:
     """Check every shard's chain of commits: dense sequences, hashes, and what was read and written; exit 1 if it breaks.
 
-    Inputs are checked as far as the lanes are kept. What a commit wrote is checked where it wrote events alone; where
-    messages or checkpoints went along, only the chain vouches for it. JSON: an array of `shard, commits,
-    first_sequence, last_sequence, reads_checked, writes_checked, finding`, and with a finding `partition, offset,
-    expected, got`.
+    Inputs and writes are checked as far as the log still holds them; for the rest the chain vouches. JSON: an array of
+    `shard, commits, first_sequence, last_sequence, reads_checked, writes_checked, finding`, and with a finding
+    `partition, offset, expected, got`.
     """
     async with reading(options.url) as log:
-        reports = [await verify_shard(log, shard) for shard in range(log.partitions)]
+        reports = await verify_log(log)
         show_list([_report_item(report) for report in reports], options.form, VERIFY_COLUMNS)
         for report in reports:
             if report.finding is not None:

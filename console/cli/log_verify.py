@@ -3,11 +3,12 @@
 from typing import Any, NamedTuple
 
 from ...core.errors import HistoryBroken, PositionTrimmed
-from ...core.log.port import CHECKPOINTS, DEAD_LETTERS, EVENTS, LANES, OUTBOX, Log, Stored
+from ...core.log.port import EVENTS, LANES, Log, Stored, Watermarks
 from ...core.runtime.commit_record import GENESIS, SHARD_KEY, START, Head, commit_fields, digest, following
 from ...core.runtime.records import TIMER_LANE, Commit
-from ...schemas import Contract, MalformedRecord, partition_of
-from .journal import Journal
+from ...schemas import Contract, MalformedRecord
+from .journal import Entry, Journal
+from .log_sent import Written, sent_parts, written
 
 READ_RECORDS = 1_000
 
@@ -44,19 +45,17 @@ class _Broken(Exception):
         self.finding = finding
 
 
-async def verify_shard(log: Log, shard: int) -> ShardReport:
-    """Check one shard from its first kept commit to its last."""
-    verification = _Verification(log, shard)
-    finding = None
-    try:
-        await verification.run()
-    except _Broken as broken:
-        finding = broken.finding
-    return verification.report(finding)
+async def verify_log(log: Log) -> list[ShardReport]:
+    """Check every shard from its first kept commit to its last."""
+    # The ends first: what the commits up to them wrote elsewhere is there, then.
+    marks = [await log.watermarks(EVENTS, shard) for shard in range(log.partitions)]
+    others = await written(log, Journal(log))
+    return [await _Verification(log, shard, others[shard]).verify(marks[shard]) for shard in range(log.partitions)]
 
 
 class _Verification:
-    def __init__(self, log: Log, shard: int) -> None:
+    def __init__(self, log: Log, shard: int, others: Written) -> None:
+        self._others = others
         self._log = log
         self._shard = shard
         self._contract = Contract()
@@ -67,21 +66,25 @@ class _Verification:
         self._commits = 0
         self._reads = 0
         self._writes = 0
-        self._others: frozenset[int] | None = None
+        self._journal = Journal(log)
 
-    def report(self, finding: Finding | None) -> ShardReport:
+    async def verify(self, marks: Watermarks) -> ShardReport:
+        finding = None
+        try:
+            await self._run(marks)
+        except _Broken as broken:
+            finding = broken.finding
         last = self._head.sequence if self._commits else None
         return ShardReport(self._shard, self._commits, self._first, last, self._reads, self._writes, finding)
 
-    async def run(self) -> None:
-        # The end first: what the commits up to it wrote elsewhere is there, then.
-        marks = await self._log.watermarks(EVENTS, self._shard)
-        self._others = await _written_elsewhere(self._log, self._shard)
+    async def _run(self, marks: Watermarks) -> None:
         position, kept_from_start = marks.start, marks.start == 0
         events: list[Stored] = []
         while position < marks.stable:
             read = await self._log.read(EVENTS, self._shard, position, records_max=READ_RECORDS)
             for stored in read.records:
+                if stored.offset >= marks.stable:  # it goes on while we look
+                    return
                 if stored.key.startswith(SHARD_KEY):
                     await self._commit(stored, events, from_genesis=kept_from_start and self._commits == 0)
                     events = []
@@ -105,8 +108,9 @@ class _Verification:
         self._epoch = fields["epoch"]
         self._first = fields["sequence"] if self._first is None else self._first
         self._commits += 1
-        self._check_writes(stored, fields, events)
-        await self._check_reads(stored, fields)
+        inputs = await self._inputs(fields)
+        known = self._check_reads(stored, fields, inputs)
+        await self._check_writes(stored, fields, inputs, events, known=known)
 
     def _fields(self, stored: Stored) -> dict[str, Any]:
         try:
@@ -123,64 +127,44 @@ class _Verification:
             got = f"commit {fields['sequence']} after {fields['previous'].hex()[:16]}"
             raise self._broken("the chain is broken", stored, expected, got) from error
 
-    def _check_writes(self, stored: Stored, fields: dict[str, Any], events: list[Stored]) -> None:
-        """Hold the events against the digest. With messages or checkpoints among them its order is not known here."""
-        expected = fields["digest_sent"]
-        got = digest(part for event in events for part in (event.key, event.value))
-        if got == expected:
-            self._writes += 1
-        elif self._others is not None and fields["now"] not in self._others and not _forwards(fields):
-            raise self._broken("events were changed", stored, expected.hex()[:16], got.hex()[:16])
+    async def _inputs(self, fields: dict[str, Any]) -> list[Entry | None]:
+        """Return the messages that a commit consumed; None for a timer, and for what is no longer kept."""
+        return [await self._input(consumed["lane"], consumed["offset"]) for consumed in fields["inputs"]]
 
-    async def _check_reads(self, stored: Stored, fields: dict[str, Any]) -> None:
-        values: list[bytes] = []
-        for consumed in fields["inputs"]:
-            if consumed["lane"] < TIMER_LANE:
-                value = await self._input(consumed["lane"], consumed["offset"])
-                if value is None:
-                    return
-                values.append(value)
-        got = digest(values)
-        if got != fields["digest_read"]:
-            raise self._broken(
-                "messages that it consumed were changed", stored, fields["digest_read"].hex()[:16], got.hex()[:16]
-            )
-        self._reads += 1
-
-    async def _input(self, lane: int, offset: int) -> bytes | None:
-        """Return a consumed message's value, None if it is no longer kept."""
+    async def _input(self, lane: int, offset: int) -> Entry | None:
+        if lane == TIMER_LANE:
+            return None
         try:
             read = await self._log.read(LANES[lane], self._shard, offset, records_max=1)
         except PositionTrimmed:
             return None
         found = read.records and read.records[0].offset == offset
-        return read.records[0].value or b"" if found else b""
+        return await self._journal.decoded(read.records[0]) if found else None
+
+    def _check_reads(self, stored: Stored, fields: dict[str, Any], inputs: list[Entry | None]) -> bool:
+        """Hold the consumed messages against the digest; return whether they are all there."""
+        messages = [
+            entry for consumed, entry in zip(fields["inputs"], inputs, strict=True) if consumed["lane"] < TIMER_LANE
+        ]
+        values = [entry.stored.value for entry in messages if entry is not None]
+        if len(values) < len(messages):
+            return False
+        expected, got = fields["digest_read"], digest(values)
+        if got != expected:
+            raise self._broken("messages that it consumed were changed", stored, expected.hex()[:16], got.hex()[:16])
+        self._reads += 1
+        return True
+
+    async def _check_writes(
+        self, stored: Stored, fields: dict[str, Any], inputs: list[Entry | None], events: list[Stored], *, known: bool
+    ) -> None:
+        """Hold what was written against the digest; what is gone from the log cannot be."""
+        entries = [await self._journal.decoded(event) for event in events]
+        expected, got = fields["digest_sent"], digest(sent_parts(fields, inputs, entries, self._others))
+        if got == expected:
+            self._writes += 1
+        elif known and self._others.complete:
+            raise self._broken("what it wrote was changed", stored, expected.hex()[:16], got.hex()[:16])
 
     def _broken(self, what: str, stored: Stored, expected: object, got: object) -> _Broken:
         return _Broken(Finding(what, self._shard, stored.offset, str(expected), str(got)))
-
-
-def _forwards(fields: dict[str, Any]) -> bool:
-    return any(consumed["verdict"] == "forwarded" for consumed in fields["inputs"])
-
-
-async def _written_elsewhere(log: Log, shard: int) -> frozenset[int] | None:
-    """Return the instants at which this shard wrote more than events; None if some of that is no longer kept."""
-    journal = Journal(log)
-    instants: set[int] = set()
-    topics = (CHECKPOINTS, DEAD_LETTERS, OUTBOX, *LANES)
-    for topic in topics:
-        own = topic in (CHECKPOINTS, DEAD_LETTERS)
-        for partition in (shard,) if own else range(log.partitions):
-            marks = await log.watermarks(topic, partition)
-            if marks.start:
-                return None
-            entries = journal.until({(topic, partition): 0}, {(topic, partition): marks.stable})
-            seen = 0
-            async for entry in entries:
-                seen += 1
-                if entry.envelope is not None and (own or partition_of(entry.envelope.source, log.partitions) == shard):
-                    instants.add(entry.envelope.at_us)
-            if topic == CHECKPOINTS and seen < marks.stable and not log.capabilities.markers:
-                return None
-    return frozenset(instants)
