@@ -25,7 +25,7 @@ def timers_are_exact(evidence: Evidence) -> Iterator[str]:
                 yield f"{key} fired generation {seen.record.generation}, which was not set"
             elif seen.now_us < timer.due_us:
                 yield f"{key} fired {timer.due_us - seen.now_us} us early"
-            elif evidence.testimony.clocks_right:
+            elif evidence.witnesses.clocks_right:
                 yield from _heard_before(evidence, seen, timer)
     yield from (f"{key} was set and never fired: {timer}" for key, timer in pending.items())
 
@@ -49,18 +49,18 @@ def effects_act_after_the_commit(evidence: Evidence) -> Iterator[str]:
         for seen in evidence.events
         if isinstance(seen.record, Shipped)
     }
-    for begun in evidence.testimony.begun:
+    for begun in evidence.witnesses.begun:
         if offsets.get((begun.actor, begun.parcel), begun.log_end) >= begun.log_end:
             yield f"{begun.actor} began to have {begun.parcel} delivered before that was committed"
     shipped = {
         (seen.envelope.source, seen.record.parcel) for seen in evidence.events if isinstance(seen.record, Shipped)
     }
-    acted = {(call.actor, call.parcel) for call in evidence.testimony.calls}
+    acted = {(call.actor, call.parcel) for call in evidence.witnesses.calls}
     yield from (f"{actor} had {parcel} delivered, and no event says so" for actor, parcel in sorted(acted - shipped))
     yield from (f"{actor} never had {parcel} delivered" for actor, parcel in sorted(shipped - acted))
     tokens: dict[str, int] = {}
     token_of: dict[str, int] = {}
-    for call in evidence.testimony.calls:
+    for call in evidence.witnesses.calls:
         if call.token < tokens.get(call.actor, 0) or token_of.setdefault(call.effect, call.token) != call.token:
             yield f"{call} came after token {tokens.get(call.actor)}"
         tokens[call.actor] = call.token

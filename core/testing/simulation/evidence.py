@@ -26,7 +26,7 @@ class SeenEvent(NamedTuple):
     record: Any
 
 
-class Testimony(NamedTuple):
+class Witnesses(NamedTuple):
     """What those outside the log know: what clients wanted and were told, and what reached the far side."""
 
     operations: Sequence[Operation]
@@ -42,11 +42,11 @@ class Evidence:
     """A settled log, read; what those outside know; and what the living owners of its shards believe."""
 
     def __init__(
-        self, log: Log, options: ShardOptions, testimony: Testimony, living: Mapping[int, ShardMemory]
+        self, log: Log, options: ShardOptions, witnesses: Witnesses, living: Mapping[int, ShardMemory]
     ) -> None:
         self.log = log
         self.options = options
-        self.testimony = testimony
+        self.witnesses = witnesses
         self.living = dict(sorted(living.items()))
         self.shards = range(log.partitions)
         self.commits: dict[int, list[Transaction]] = {}

@@ -27,7 +27,7 @@ def acknowledged_means_durable(evidence: Evidence) -> Iterator[str]:
         if given["source"] and given["verdict"] not in HARMLESS:
             verdict_of[given["source"], given["id"]] = given["verdict"]
     effects = {seen.envelope.causation_id for seen in evidence.events}
-    for wish in evidence.testimony.operations:
+    for wish in evidence.witnesses.operations:
         verdict = verdict_of.get((wish.source, wish.id))
         if wish.acknowledged and verdict is None:
             yield f"{wish.id} of {wish.source} to {wish.to.id} was acknowledged, and no commit knows it"
@@ -84,7 +84,7 @@ def letter_cents(letter: Any) -> int:
 
 def _operations(evidence: Evidence) -> Iterator[str]:
     """Every operation is in a register once, and those of one client on one lane in the order of its wishes."""
-    lanes: dict[str, str] = {f"{wish.source}:{wish.number:03}": wish.priority for wish in evidence.testimony.operations}
+    lanes: dict[str, str] = {f"{wish.source}:{wish.number:03}": wish.priority for wish in evidence.witnesses.operations}
     for cell in evidence.cells():
         if not isinstance(cell.state, Register):
             continue
@@ -174,20 +174,20 @@ def bad_input_is_refused_or_buried(evidence: Evidence) -> Iterator[str]:
         for shard, _, given in evidence.inputs()
         if given["lane"] < TIMER_LANE
     }
-    for topic, partition, offset, kind in evidence.testimony.written:
+    for topic, partition, offset, kind in evidence.witnesses.written:
         if (topic, partition, offset) not in consumed:
             yield f"the intruder's {kind} at {topic}/{partition}@{offset} got no verdict"
 
 
 async def broken_promises(evidence: Evidence) -> list[str]:
     """Return everything that is broken, each line beginning with the promise's number or name."""
-    before, calls = await evidence.ends(), len(evidence.testimony.calls)
+    before, calls = await evidence.ends(), len(evidence.witnesses.calls)
     broken: list[str] = []
     for name, check in CHECKS.items():
         broken += [f"{name}: {what}" for what in check(evidence)]
     broken += [f"promise 4: {what}" for what in await state_is_the_fold(evidence)]
     broken += [f"promise 5: {what}" for what in await replay_is_exact(evidence)]
-    if await evidence.ends() != before or len(evidence.testimony.calls) != calls:
+    if await evidence.ends() != before or len(evidence.witnesses.calls) != calls:
         broken.append("promise 8: a restore or a replay wrote or did something")
     return broken
 

@@ -11,7 +11,7 @@ from ...runtime import verdict as verdicts
 from ...runtime.restore import ShardMemory
 from ..virtual_loop import Stuck
 from .cast import far_side
-from .evidence import Evidence, Testimony
+from .evidence import Evidence, Witnesses
 from .plan import EXPIRED, Plan, plan_of
 from .promises import broken_promises
 from .world import Note, World
@@ -54,17 +54,17 @@ def _run(world: World) -> list[str]:
 async def _live_and_judge(world: World) -> list[str]:
     await world.happen()
     evidence = await Evidence(
-        world.broker.connect("judge"), world.plan.options, _testimony(world), _living(world)
+        world.broker.connect("judge"), world.plan.options, _witnesses(world), _living(world)
     ).gather()
     expired = sum(given["verdict"] == verdicts.EXPIRED for _, _, given in evidence.inputs())
     world.struck.update({EXPIRED: expired})
     return await broken_promises(evidence)
 
 
-def _testimony(world: World) -> Testimony:
+def _witnesses(world: World) -> Witnesses:
     wishes = [wish for client in world.clients for wish in client.operations]
     far_side = world.far_side
-    return Testimony(wishes, far_side.begun, far_side.calls, world.intruder.written, not world.plan.skewed)
+    return Witnesses(wishes, far_side.begun, far_side.calls, world.intruder.written, not world.plan.skewed)
 
 
 def _living(world: World) -> dict[int, ShardMemory]:
