@@ -115,6 +115,7 @@ class Up:
         """Supervise until somebody ends it; return the exit code."""
         self._on_signal(signal.SIGINT, self._end)
         self._on_signal(signal.SIGTERM, self._end)
+        self._on_signal(signal.SIGHUP, lambda: None)  # the file is being read just now
         async with FleetRun.open(self._spec.fleet, self._options.url, self._apps) as fleet:
             self._on_signal(signal.SIGHUP, lambda: self._reload_soon(fleet))
             telling = asyncio.create_task(self._tell(fleet, await cursor_now(fleet.log)), name="news")
@@ -131,7 +132,7 @@ class Up:
 
     async def _begin(self, fleet: FleetRun) -> None:
         adopted = fleet.agent.running()
-        self._board.keep_only(spec.id for spec in self._spec.components)
+        self._board.keep_only(self._spec.components)
         if adopted:
             self._screen.say(f"took over {len(adopted)} running: {', '.join(sorted(adopted))}")
         applying = asyncio.ensure_future(fleet.apply(self._spec))
@@ -205,7 +206,7 @@ class Up:
             self._screen.say(f"the file is not applied, all stays as it was:\n{error}")
             return
         self._spec = spec
-        self._board.keep_only(component.id for component in spec.components)
+        self._board.keep_only(spec.components)
 
     @staticmethod
     def _on_signal(number: signal.Signals, act: Callable[[], None]) -> None:

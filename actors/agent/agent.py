@@ -25,6 +25,7 @@ from ...schemas.component_reports import (
 from ...schemas.fleet import ComponentSpec
 from ...schemas.host import ReportInventory
 from ..host import ComponentState, Fact, Host, HostCommand, Inventory, RestartBudget, state_folder
+from ..host.sampling import MEGABYTE
 from ..host.tasks import begin
 from .binding import Binding
 from .courier import Courier, Parcel
@@ -185,7 +186,7 @@ class HostAgent:
                     incarnation=state.running_incarnation,
                     pid=state.pid,
                     cpu_percent=round(sample.cpu_percent, 1),
-                    rss_mb=round(sample.rss_bytes / 1e6, 1),
+                    rss_mb=round(sample.rss_bytes / MEGABYTE, 1),
                 )
                 now_us = time.time_ns() // 1_000
                 self._courier.put(Parcel(new_id(now_us), f"component/{state.component}", beat, now_us, priority="low"))

@@ -158,7 +158,7 @@ def launch_plan(command: HostCommand, folder: Path) -> dict[str, object]:
         "stop": {"signal": stop_signal(spec), "grace_ms": spec.stop.grace_ms},
         "output": {
             "path": str(folder.parent / "output.log"),
-            "max_bytes": spec.output.max_mb * 1_000_000,
+            "max_bytes": spec.output.max_mb << 20,
             "keep": spec.output.keep,
         },
     }

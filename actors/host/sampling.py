@@ -10,7 +10,7 @@ from ...schemas.fleet import Limits
 from .shim import tree
 
 SUSTAINED = 3
-MEGABYTE = 1_000_000
+MEGABYTE = 1 << 20
 
 
 class Sample(NamedTuple):

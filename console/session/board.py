@@ -7,6 +7,7 @@ from ...core.client import Recorded
 from ...schemas import Event
 from ...schemas import component_events as component
 from ...schemas.component import ComponentStatus
+from ...schemas.fleet import ComponentSpec
 
 
 @dataclass(slots=True)
@@ -19,6 +20,8 @@ class Row:
     ready: bool = False
     restarts: int = 0
     note: str = ""
+    asked: bool = False
+    """Whether a probe says when it is ready; otherwise it is when it has started."""
 
 
 @dataclass(slots=True)
@@ -27,9 +30,11 @@ class Board:
 
     rows: dict[str, Row] = field(default_factory=dict)
 
-    def keep_only(self, components: Iterable[str]) -> None:
+    def keep_only(self, components: Iterable[ComponentSpec]) -> None:
         """Show these, in this order."""
-        self.rows = {name: self.rows.get(name, Row()) for name in components}
+        self.rows = {spec.id: self.rows.get(spec.id, Row()) for spec in components}
+        for spec in components:
+            self.rows[spec.id].asked = spec.probes.readiness is not None or spec.probes.startup is not None
 
     @property
     def given_up(self) -> tuple[str, ...]:
@@ -38,14 +43,10 @@ class Board:
 
     def take(self, status: ComponentStatus) -> None:
         """Begin with what a component's actor says."""
-        self.rows[status.id] = Row(
-            phase=status.phase,
-            pid=status.pid or 0,
-            incarnation=status.incarnation,
-            ready=status.ready,
-            restarts=status.restart_count,
-            note=status.given_up or status.message,
-        )
+        row = self.rows.setdefault(status.id, Row())
+        row.phase, row.pid, row.incarnation = status.phase, status.pid or 0, status.incarnation
+        row.ready, row.restarts = status.ready, status.restart_count
+        row.note = status.given_up or status.message
 
     def note(self, recorded: Recorded[Event]) -> None:
         """Fold an event; those that are not of a component of this board change nothing."""
@@ -61,7 +62,7 @@ def _fold(row: Row, event: Event) -> None:
             row.phase, row.incarnation, row.ready = "starting", event.incarnation, False
             row.restarts += event.healing
         case component.ComponentStarted():
-            row.phase, row.pid, row.note = "running", event.pid, ""
+            row.phase, row.pid, row.note, row.ready = "running", event.pid, "", not row.asked
         case component.ComponentStopRequested():
             row.phase = "stopping"
         case component.ComponentExited():

@@ -16,6 +16,8 @@ from ...schemas import recovery_event as recovery
 from ...schemas.component import Exit
 
 RETRY_S: Final = 0.2
+_DONE: Final = ("stop", "start")
+"""The steps of a plan that are told; between them it waits."""
 
 
 class Line(NamedTuple):
@@ -106,7 +108,7 @@ def _of_wishes(event: Event) -> tuple[str, str] | None:  # noqa: PLR0911 - one a
 def _of_group(event: Event) -> tuple[str, str] | None:
     match event:
         case group.GroupRestarting():
-            steps = ", ".join(f"{step.action} {step.component}".strip() for step in event.plan.steps)
+            steps = ", ".join(f"{step.action} {step.component}" for step in event.plan.steps if step.action in _DONE)
             return f"decides: restart, because {event.plan.reason}: {steps}", "warn"
         case group.GroupGaveUp():
             return f"decides: give up, because {event.reason}", "bad"

@@ -35,7 +35,7 @@ def ending(**how: Any) -> Exit:
 
 
 def sample(rss_mb: float = 0, cpu: float = 0, descriptors: int = 0) -> Sample:
-    return Sample(cpu, int(rss_mb * 1e6), 1, descriptors, 1)
+    return Sample(cpu, int(rss_mb * (1 << 20)), 1, descriptors, 1)
 
 
 def test_down_is_newer_than_up_of_its_incarnation_and_older_than_up_of_the_next() -> None:
