@@ -1,9 +1,10 @@
 """What a decision leads to: evolved, encoded and checked before any of it is taken over."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from ...schemas import Contract, Event, derived_id
+from ...schemas import Contract, Event, RecordType, derived_id
 from ..decision import Decision, Timer
 from ..errors import RecordTooLarge
 from ..log.port import Draft
@@ -47,6 +48,7 @@ def work(pen: Pen, contract: Contract, cell: Cell, cause: Cause, decision: Decis
         events = (*events, *_timer_events(pen, contract, cell, cause, decision.timers))
     for index, event in enumerate(events):
         if type(event) in cell.installed.events:
+            event = _as_restored(contract, event)  # noqa: PLW2901 - from here on the event is what the log will give back
             state = _evolved(cell, state, event)
         elif type(event) not in RUNTIME_EVENTS:
             raise TypeError(
@@ -76,6 +78,17 @@ def _reply(
     if cause.reply_to is not None:
         drafts.append(pen.answer(cell.address, cause, record_type, body))
     return record_type.frame + body
+
+
+def _as_restored(contract: Contract, event: Event) -> Event:
+    """Return the event as a restore will meet it: the log keeps instants, not the zones that they were told in."""
+    record_type: RecordType[Event] = contract.of(type(event))
+    return record_type.decode_body(record_type.encode_body(event)) if _has_instants(record_type) else event
+
+
+@cache
+def _has_instants(record_type: RecordType[Any]) -> bool:
+    return "timestamp-micros" in repr(record_type.body_schema)
 
 
 def _evolved(cell: Cell, state: Any, event: Event) -> Any:

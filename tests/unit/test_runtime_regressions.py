@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, NamedTuple
 
 import pytest
@@ -487,3 +488,38 @@ def test_a_fingerprint_sees_the_constraints_of_a_state_but_not_where_a_validator
 
     assert print_of(validated()) == print_of(validated())
     assert print_of(Annotated[int, Field(ge=0)]) != print_of(int)
+
+
+class Tick(Message):
+    pass
+
+
+class Noted(Event):
+    at: datetime
+
+
+class Hour(State):
+    hour: int = -1
+
+
+def decide_hour(_: Hour, __: Tick, ___: Context) -> Decision[Noted]:
+    return accept(Noted(at=datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=5)))))
+
+
+def evolve_hour(_: Hour, event: Noted) -> Hour:
+    return Hour(hour=event.at.hour)
+
+
+def test_an_instant_of_another_zone_makes_the_same_state_live_and_restored() -> None:
+    async def main() -> None:
+        app = App("zones", Behaviour("clock", initial=Hour, decide=decide_hour, evolve=evolve_hour))
+        async with world(app=app, options=ShardOptions(idle_ms=60_000)) as here:
+            await here.client.tell(Address[Tick]("clock/a"), Tick())
+            async with asyncio.timeout(5):
+                while (restored := await View(here.log, [app]).actor("clock/a")) is None:  # noqa: ASYNC110 - a view tells nobody
+                    await asyncio.sleep(0.01)
+            live = here.node.open_shards()[0].memory.actors.get("clock/a")
+            assert live is not None
+            assert live.state == restored.state == Hour(hour=7)
+
+    asyncio.run(main())
