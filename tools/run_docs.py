@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -204,7 +205,8 @@ class _Page:
         finally:
             self._python.close()
             self._shell.close()
-            shutil.rmtree(self._root)
+            _end_components(self._root)
+            shutil.rmtree(self._root, ignore_errors=True)  # a process just killed may still be writing
 
     def _write(self, block: Block, name: str) -> None:
         target = (self._folder / name).resolve()
@@ -274,6 +276,15 @@ def run_page(page: Path, name: str | None = None, limit_s: float = 90.0) -> int:
 
 def _difference(block: Block, name: str, expected: str, got: str) -> str:
     return f"{block.place}: {name}: expected\n{expected}got\n{got}"
+
+
+def _end_components(root: Path) -> None:
+    """Kill what a fleet of the page left running, when the page failed: components outlive `hms up` on purpose."""
+    mark = f"HMS_RUN={root}/".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it is gone, or another user's
+            if any(word.startswith(mark) for word in environment.read_bytes().split(b"\0")):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
 
 
 def _ended(group: int) -> bool:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from run_docs import run_page
+from run_docs import PageFailed, run_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -16,3 +16,15 @@ PAGES = [
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_code_block_of_the_page_holds(page: Path) -> None:
     run_page(page, str(page.relative_to(ROOT)))
+
+
+def test_a_page_that_fails_leaves_no_component_running(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```yaml file=fleet.yaml\nfleet: left\ncomponents: [{id: one, command: [sleep, '600']}]\n```\n"
+        "```console\n$ hms up -f fleet.yaml >up.log 2>&1 &\n$ until grep -q 'one .*started' up.log; do sleep 0.1; done\n"
+        f"$ grep -o 'pid [0-9]*' up.log >{tmp_path}/pid; false\n```\n"
+    )
+    with pytest.raises(PageFailed, match="expected exit code 0"):
+        run_page(page)
+    assert not Path("/proc", (tmp_path / "pid").read_text().split()[1], "cmdline").exists()
