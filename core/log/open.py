@@ -5,8 +5,6 @@ from pathlib import Path
 from ..clock import Clock, SystemClock
 from ..errors import ValidationFailed
 from .port import Log
-from .simulated import SimulatedBroker
-from .sqlite import SqliteLog
 
 
 async def open_log(url: str, *, clock: Clock | None = None) -> Log:
@@ -18,8 +16,12 @@ async def open_log(url: str, *, clock: Clock | None = None) -> Log:
     scheme, colon, rest = url.partition(":")
     clock = clock or SystemClock()
     if scheme == "sqlite" and rest:
+        from .sqlite import SqliteLog  # noqa: PLC0415 - a command line pays for the backend that it uses
+
         return await SqliteLog.open(Path(rest), clock=clock)
     if scheme == "simulated" and colon and not rest:
+        from .simulated import SimulatedBroker  # noqa: PLC0415
+
         return SimulatedBroker(clock=clock).connect("local")
     if scheme == "kafka":
         raise ValidationFailed(f"{url}: logs on Kafka come with the next release; use sqlite:PATH")
