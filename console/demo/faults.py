@@ -10,7 +10,7 @@ from .stage import Stage
 
 MESSAGE: Final = b"x" * 1_000_000
 MESSAGES: Final = 100
-HELD_S: Final = 1.5
+HELD_S: Final = 3.0
 GRACE_S: Final = 12.0
 
 

@@ -42,6 +42,11 @@ def part(name: str, *words: str) -> list[str]:
     return [sys.executable, "-I", str(PARTS / f"{name}.py"), *words]
 
 
+def shortly(text: str) -> str:
+    """Leave out of a text where on this machine Python and the parts are."""
+    return text.replace(sys.executable, "python3").replace(f"{PARTS}/", "")
+
+
 def _fleet(ports: Ports) -> dict[str, Any]:
     return {
         "fleet": NAME,
@@ -59,7 +64,11 @@ def _web(port: int) -> dict[str, Any]:
         "id": "web",
         "group": "front",
         "command": part("web_service", str(port)),
-        "probes": {"readiness": page, "liveness": {**page, "failure_threshold": 3}},
+        "probes": {
+            "startup": {"tcp": f"127.0.0.1:{port}", "period_ms": 100, "failure_threshold": 12},
+            "readiness": page,
+            "liveness": {**page, "failure_threshold": 3},
+        },
         "backoff": {"first_ms": 200, "max_ms": 1_000},
     }
 

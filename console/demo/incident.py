@@ -17,12 +17,14 @@ from ...schemas.recovery_event import RecoveryInitiated
 from ..session.news import describe_exit
 from . import faults
 from .chronicle import Chronicle, Told
+from .fleet import shortly
 from .stage import Stage
 
 HEALED: Final = "healed"
 GIVEN_UP: Final = "given up"
 ADOPTED: Final = "adopted"
 PATIENCE_S: Final = 14.0
+SEEN_CHARS: Final = 54
 UNTOUCHED_S: Final = 1.5
 """After it was taken over, nothing may be started or ended for so long."""
 
@@ -75,7 +77,7 @@ async def play(incident: Incident, stage: Stage) -> Outcome:
     return Outcome(
         incident,
         came=look.came(),
-        seen=_seen(detected),
+        seen=look.seen(),
         detected_ms=_ms(detected, begun_us),
         settled_ms=_ms(settled, begun_us),
         decision=look.decision(),
@@ -96,11 +98,21 @@ class _Look:
         if not self._incident.component:
             return self._chronicle.find(HostConnected, lambda _: True, since=self._since)
         signs = (
-            self._find(ComponentExited, lambda event: not event.exit.expected),
+            next(iter(self._exits()), None),
             self._find(ProbeChanged, lambda event: event.probe != "readiness" and not event.passed),
             self._find(LimitExceeded, lambda _: True),
         )
         return min((told for told in signs if told is not None), key=lambda told: told.at_us, default=None)
+
+    def seen(self) -> str:
+        """Return what the sign was that tells most: a probe's or a limit's words, else how the process ended last."""
+        if not self._incident.component:
+            return "the agent came back" if self.detected() else "nothing"
+        probe = self._find(ProbeChanged, lambda event: event.probe != "readiness" and not event.passed)
+        limit = self._find(LimitExceeded, lambda _: True)
+        ends = [told.event.exit for told in self._exits()]
+        words = probe.event.message if probe else limit.event.message if limit else ""
+        return shortly(words or (describe_exit(ends[-1]) if ends else "nothing"))[:SEEN_CHARS]
 
     def settled(self) -> Told | None:
         """Return the event with which it is over."""
@@ -151,6 +163,10 @@ class _Look:
             ProbeChanged, lambda event: event.probe == "readiness" and event.passed, since=after, who=self._who
         )
 
+    def _exits(self) -> list[Told]:
+        told = self._chronicle.told[self._since :]
+        return [each for each in told if each.who == self._who and _unexpected(each.event)]
+
     def _given_up(self) -> Told | None:
         return self._find(ComponentGivenUp, lambda _: True)
 
@@ -158,18 +174,8 @@ class _Look:
         return self._chronicle.find(kind, fits, since=self._since, who=self._who)
 
 
-def _seen(told: Told | None) -> str:
-    match told.event if told is not None else None:
-        case ComponentExited() as ended:
-            return describe_exit(ended.exit).partition(" | ")[0]
-        case ProbeChanged() as probe:
-            return f"{probe.probe} probe failed"
-        case LimitExceeded() as limit:
-            return f"{limit.limit} {limit.value:.0f} > {limit.bound:.0f}"
-        case HostConnected():
-            return "agent connected again"
-        case _:
-            return "nothing"
+def _unexpected(event: object) -> bool:
+    return isinstance(event, ComponentExited) and not event.exit.expected
 
 
 def _ms(told: Told | None, begun_us: int) -> int | None:

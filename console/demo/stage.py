@@ -20,7 +20,7 @@ from ..session import follow_events, line_of
 from ..session.news import cursor_now
 from ..session.screen import Screen
 from .chronicle import Chronicle
-from .fleet import Ports, free_ports, write_fleet
+from .fleet import Ports, free_ports, shortly, write_fleet
 
 END_S = 10.0
 _HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
@@ -99,7 +99,8 @@ class Stage:
         async with connect(self.log, name="demo") as client:
             async for recorded in follow_events(client, cursor):
                 self.chronicle.note(recorded)
-                self.screen.tell(recorded, line_of(recorded))
+                line = line_of(recorded)
+                self.screen.tell(recorded, line and line._replace(text=shortly(line.text)))
 
 
 @asynccontextmanager

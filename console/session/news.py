@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
     def plain(self) -> str:
         """Return it as one line without colour."""
-        return f"{self.at.astimezone():%H:%M:%S}.{self.at.microsecond // 1000:03d}  {self.who:<12}  {self.text}"
+        return f"{self.at.astimezone():%H:%M:%S}.{self.at.microsecond // 1000:03d}  {self.who:<18}  {self.text}"
 
 
 async def cursor_now(log: Log) -> str:

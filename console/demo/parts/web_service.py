@@ -1,8 +1,11 @@
-"""A web service: answers every GET with its pid. Without its port it cannot work, says so and ends."""
+"""A web service: answers every GET with its pid. It waits for its port for a while; without it, it says so and ends."""
 
 import os
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PATIENCE_S = 10.0
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -20,14 +23,22 @@ class Pages(BaseHTTPRequestHandler):
         """Log nothing: probes come several times a second."""
 
 
+def listening(port: int) -> ThreadingHTTPServer:
+    """Return the server, once the port is free."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return ThreadingHTTPServer(("127.0.0.1", port), Pages)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                sys.exit(f"cannot listen on port {port}: {error.strerror}")
+            time.sleep(0.05)
+
+
 def main() -> None:
     """Serve on the port that is the first argument."""
-    address = ("127.0.0.1", int(sys.argv[1]))
-    try:
-        server = ThreadingHTTPServer(address, Pages)
-    except OSError as error:
-        sys.exit(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}")
-    print(f"serving on {address[0]}:{address[1]}", flush=True)  # noqa: T201 - its output is supervised too
+    server = listening(int(sys.argv[1]))
+    print(f"serving on port {sys.argv[1]}", flush=True)  # noqa: T201 - its output is supervised too
     server.serve_forever()
 
 
