@@ -118,7 +118,8 @@ class Shop:
             ended = self.started and self.started[-1].poll() is not None
             assert time.monotonic() < deadline, f"{what} never came\n{self.complaints()}"
             assert not ended or condition(), f"hms up ended while waiting for {what}:\n{self.complaints()}"
-            time.sleep(0.01)
+            with suppress(subprocess.TimeoutExpired):
+                self.started[-1].wait(0.01)
 
     def pids(self, *components: str) -> dict[str, int]:
         """Return the newest pid of each, once all were started by the last `hms up` and are past their beginnings."""
