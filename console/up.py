@@ -110,6 +110,7 @@ class Up:
         self._ending = asyncio.Event()
         self._killing = asyncio.Event()
         self._reloading: set[asyncio.Task[None]] = set()
+        self._one_at_a_time = asyncio.Lock()
 
     async def run(self) -> int:
         """Supervise until somebody ends it; return the exit code."""
@@ -197,6 +198,10 @@ class Up:
         task.add_done_callback(self._reloading.discard)
 
     async def _reload(self, fleet: FleetRun) -> None:
+        async with self._one_at_a_time:
+            await self._apply_file(fleet)
+
+    async def _apply_file(self, fleet: FleetRun) -> None:
         try:
             spec = read_fleet(self._file)
             for line in plan(self._spec, spec).render():

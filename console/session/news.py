@@ -99,6 +99,8 @@ def _of_wishes(event: Event) -> tuple[str, str] | None:  # noqa: PLR0911 - one a
             return f"wished {event.desired.state} by {event.desired.who or 'an operator'}", "plain"
         case component.ComponentBecameUnknown():
             return "unknown: its host is silent", "warn"
+        case component.ComponentBecameKnown():
+            return "known again: its host speaks", "good"
         case component.ComponentRemoved():
             return "left the fleet", "plain"
         case _:

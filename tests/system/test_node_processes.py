@@ -115,6 +115,15 @@ def test_two_nodes_share_the_shards_and_the_one_that_stays_takes_over_at_once(fo
         ended(nodes)
 
 
+def test_hms_up_runs_a_users_app_beside_its_fleet(shop: Any) -> None:
+    (shop.folder / "counting.py").write_text(COUNTER)
+    shop.write({"web": {}})
+    shop.up("--app", "counting:app")
+    shop.pids("web")
+    assert add(shop.folder, 5) == 5
+    assert shop.end() == 0
+
+
 def refused(folder: Path, *words: str) -> str:
     node = start(folder, *words)
     _, errors = node.communicate(timeout=30)
