@@ -63,7 +63,9 @@ async def info(*, options: Options = DEFAULTS) -> None:
             "url": log.url,
             "bytes": _bytes(log.url),
             "partitions": log.partitions,
-            "apps": json.loads(await log.get_setting(APPS_SETTING) or "[]"),
+            "apps": sorted(
+                {name.partition(":")[0] for name in json.loads(await log.get_setting(APPS_SETTING) or "[]")}
+            ),
             "topics": [await _topic(log, topic) for topic in TOPICS],
             "nodes": [_node(node) for node in nodes],
             "shards": [await _shard(log, shard, nodes) for shard in range(log.partitions)],

@@ -1,5 +1,6 @@
 """One actor in memory: its state, what of its timers and effects is pending, and the fold that leads there."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from ...schemas import Contract, Event, Record, State, derived_id
@@ -71,18 +72,18 @@ class Cell:
             case _:
                 raise AssertionError(event)
 
-    def begin_effects(self, event: Event, event_id: str, value: bytes) -> list[PendingEffect]:
-        """Note the effects that an event just folded asks for, and return them."""
+    def begin_effects(self, event_id: str, value: bytes, handlers: Iterable[str]) -> list[PendingEffect]:
+        """Note the effects of the event just folded, one for each handler, and return them."""
         begun = [
             PendingEffect(
-                id=derived_id(self.address, event_id, "effect", str(reaction)),
-                reaction=reaction,
+                id=derived_id(self.address, event_id, "effect", handler),
+                handler=handler,
                 token=self.count,
                 attempt=1,
                 due_us=0,
                 event=value,
             )
-            for reaction in self.installed.reactions.get(type(event), ())
+            for handler in handlers
         ]
         for pending in begun:
             self.effects[pending.id] = pending

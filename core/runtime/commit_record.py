@@ -5,7 +5,7 @@ group offsets are never the truth, because they expire.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, Final, NamedTuple, cast
@@ -58,6 +58,7 @@ def commit_draft(
     read: list[bytes],
     sent: list[Draft],
     attempting: tuple[int, ...] = (),
+    begun: Sequence[dict[str, str]] = (),
 ) -> Draft:
     """Return the commit record that follows `head`."""
     fields = {
@@ -71,6 +72,7 @@ def commit_draft(
         "digest_sent": digest(part for draft in sent for part in (draft.key, draft.value)),
         "previous": head.previous,
         "attempting": attempting,
+        "begun": begun,
     }
     record_type = contract.of(Commit)
     body = BytesIO()

@@ -2,14 +2,15 @@
 
 (source, id, actor) is remembered for a horizon (24 h by append time) in a bounded table. Entries are sealed into segments,
 each written once as a checkpoint record, so remembering costs one small record a commit and a segment now and then.
-Forgetting is safe for UUIDv7 ids: the newest creation time forgotten is kept, and an id as old as that is refused. A
-caller's own id has no age; after the horizon it counts as new.
+Forgetting is safe for UUIDv7 ids: the newest creation time forgotten is kept for each lane, and an id as old as that is
+refused. A caller's own id has no age; after the horizon it counts as new.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ...schemas import uuid7_time_us
+from ..log.port import LANES
 from .shard_options import ShardOptions
 
 SEGMENT_BYTES: Final = 400_000
@@ -21,6 +22,7 @@ class Remembered(NamedTuple):
     source: str
     id: str
     actor: str
+    lane: int
     at_us: int
     verdict: str
     answer: bytes
@@ -42,7 +44,9 @@ class AnswerTable:
         self._bytes = 0
         self._segments: dict[int, int] = {}
         self._next_segment = 0
-        self.refused_before_us = 0
+        self.refused_before_us = [0] * len(LANES)
+        """For each lane the newest creation time of a UUIDv7 that was forgotten."""
+        self.forgotten_at_us = 0
         self.sealed_sequence = -1
         """The last commit whose answers are all in sealed segments."""
         self.open_since: tuple[int, int] | None = None
@@ -55,12 +59,18 @@ class AnswerTable:
         """Return what the input (source, id, actor) got, or None if it is new."""
         return self._entries.get(key)
 
-    def too_old(self, id: str, appended_us: int) -> bool:  # noqa: A002
-        """Tell whether an id's creation lies before the horizon, so that it may have been handled and forgotten."""
+    def too_old(self, id: str, lane: int, appended_us: int) -> bool:  # noqa: A002
+        """Tell whether an id's creation lies before the horizon, so that it may have been handled and forgotten.
+
+        What waited in another lane while a busy one made the table forget is not old: only what was appended after the
+        forgetting, or comes behind the forgotten in the same lane, is.
+        """
         created = uuid7_time_us(id)
         if created is None:
             return False
-        return created <= self.refused_before_us or created < appended_us - self._options.answers_horizon_ms * 1_000
+        late = appended_us > self.forgotten_at_us and created <= max(self.refused_before_us)
+        beyond = created < appended_us - self._options.answers_horizon_ms * 1_000
+        return late or beyond or created <= self.refused_before_us[lane]
 
     def remember(self, given: Remembered, sequence: int, first_offset: int) -> None:
         """Add what an input of commit `sequence`, whose first event is at `first_offset`, got."""
@@ -86,7 +96,9 @@ class AnswerTable:
             del self._entries[key]
             self._bytes -= oldest.size
             # Not later than its append: one sender's clock in the future must not make everybody's ids too old.
-            self.refused_before_us = max(self.refused_before_us, min(uuid7_time_us(key[1]) or 0, oldest.at_us))
+            created = min(uuid7_time_us(key[1]) or 0, oldest.at_us)
+            self.refused_before_us[oldest.lane] = max(self.refused_before_us[oldest.lane], created)
+            self.forgotten_at_us = now_us
         return self._dead_segments()
 
     def _overflows(self) -> bool:

@@ -99,13 +99,11 @@ class EffectRunner:
 
     async def _attempt(self, actor: str, pending: PendingEffect) -> Record:
         installed = self._behaviours.of(actor)
-        if installed is None or pending.reaction >= len(installed.behaviour.effects):
-            return _failed(pending, "the behaviour no longer has this reaction")
-        reaction = installed.behaviour.effects[pending.reaction]
         try:
             _, event = self._behaviours.contract.decode(pending.event)
-            if type(event) is not reaction.event:
-                return _failed(pending, f"reaction {pending.reaction} is now one to {reaction.event.__name__}")
+            reaction = None if installed is None else installed.reaction(type(event), pending.handler)
+            if reaction is None:
+                return _failed(pending, f"the behaviour no longer has the handler {pending.handler} for this event")
             result = await reaction.run(event, Effect(pending.token, pending.attempt, actor, pending.id))
         except asyncio.CancelledError:
             if self._closing:

@@ -158,7 +158,8 @@ class Housekeeping:
             sequence=sequence,
             low_water=min(marks),
             answers_sequence=memory.answers.sealed_sequence,
-            refused_before_us=memory.answers.refused_before_us,
+            refused_before_us=tuple(memory.answers.refused_before_us),
+            forgotten_at_us=memory.answers.forgotten_at_us,
             segments=memory.answers.segments,
         )
         return pen.own(f"shard/{self._shard}", CHECKPOINTS, record, id_parts=("shard", str(sequence)))

@@ -1,11 +1,11 @@
 """The behaviours that a node runs, with what the runtime asks of them again and again looked up once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, get_args
 
 from ...schemas import Contract, Record
 from ..app import App
-from ..behaviour import Behaviour
+from ..behaviour import Behaviour, Reaction
 from ..errors import ValidationFailed
 from .records import RUNTIME_RECORDS
 
@@ -23,10 +23,20 @@ class Installed:
         self.messages = frozenset(behaviour.messages)
         self.events = frozenset(behaviour.events)
         self.states = frozenset(state_types(behaviour))
-        self.reactions: dict[type[Record], tuple[int, ...]] = {
-            event: tuple(index for index, reaction in enumerate(behaviour.effects) if reaction.event is event)
-            for event in {reaction.event for reaction in behaviour.effects}
-        }
+        self.reactions: dict[type[Record], dict[str, Reaction]] = {}
+        """Event -> handler's name -> reaction; the name is what the log remembers of it, so its place may change."""
+        for reaction in behaviour.effects:
+            handlers = self.reactions.setdefault(reaction.event, {})
+            handlers[_handler_name(reaction, handlers)] = reaction
+
+    def reaction(self, event: type[Any], handler: str) -> Reaction | None:
+        """Return the reaction that the log knows by this name, or None if the code no longer has it."""
+        return self.reactions.get(event, {}).get(handler)
+
+
+def _handler_name(reaction: Reaction, taken: Container[str]) -> str:
+    name = getattr(reaction.run, "__qualname__", type(reaction.run).__qualname__)
+    return next(one for one in (name, *(f"{name}#{n}" for n in range(2, 1_000))) if one not in taken)
 
 
 class Behaviours:

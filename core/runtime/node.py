@@ -121,15 +121,18 @@ class Node:
     # --- apps ---------------------------------------------------------------------------------------------------
 
     async def _check_apps(self) -> None:
-        """Record this node's apps in the log; refuse to start without one that the log holds: its messages would be lost."""
-        mine = {app.name for app in self.behaviours.apps}
+        """Record this node's behaviours in the log; refuse to start without one that is there.
+
+        Its messages would become dead letters here, and its events would be passed over when low-water marks move.
+        """
+        mine = {f"{app.name}:{name}" for app in self.behaviours.apps for name in app.behaviours}
         while True:
             recorded = await self.log.get_setting(APPS_SETTING)
             known = set(json.loads(recorded)) if recorded else set()
             if missing := sorted(known - mine):
                 raise ValidationFailed(
-                    f"expected this node to run every app that the log {self.log.url} holds; missing: {', '.join(missing)}. "
-                    f"Start it with --app for each of them"
+                    f"expected this node to run every app and behaviour that the log {self.log.url} holds; missing: "
+                    f"{', '.join(missing)} (app:behaviour). Start it with --app for each app, and keep behaviours that have actors"
                 )
             if known == mine or await self.log.put_setting(APPS_SETTING, json.dumps(sorted(mine)), expected=recorded):
                 return

@@ -31,12 +31,20 @@ class Input(Record):
     answer: bytes = b""
 
 
+class BegunEffect(Record):
+    """An effect that a commit begins: which event asks for it, which handler runs it."""
+
+    event: str
+    handler: str
+
+
 class Commit(Event):
     """One transaction of a shard, the last record in it. The chain of these is the shard's history.
 
     `sequence` is dense from 0; `positions` are the lanes' next offsets after this commit; `previous` is the SHA-256 of
     the previous commit record's value; the digests are SHA-256 over the values read and over keys and values written.
     `attempting` (lane, offset, which timer, how often) is written alone, before a shard in careful mode handles that input.
+    `begun` are the effects that start after it: a restore begins these and no others, whatever today's code would ask for.
     """
 
     explicit_type: ClassVar[str | None] = "hms.Commit"
@@ -51,6 +59,7 @@ class Commit(Event):
     digest_sent: bytes
     previous: bytes
     attempting: tuple[int, ...] = ()
+    begun: tuple[BegunEffect, ...] = ()
 
 
 class PendingTimer(Record):
@@ -64,10 +73,10 @@ class PendingTimer(Record):
 
 
 class PendingEffect(Record):
-    """An effect that is not finished: reaction number `reaction` to `event` (the whole wire value)."""
+    """An effect that is not finished: what `handler` does about `event` (the whole wire value)."""
 
     id: str
-    reaction: int
+    handler: str
     token: int
     attempt: int
     due_us: int
@@ -94,8 +103,8 @@ class Checkpoint(Record):
 class ShardCheckpoint(Record):
     """Where a restore begins (key: `shard/N`): the tail from `low_water` on, with the answers of `segments`.
 
-    `answers_sequence` is the last commit whose answers are all in segments; `refused_before_us` is the newest
-    creation time of a forgotten UUIDv7.
+    `answers_sequence` is the last commit whose answers are all in segments; `refused_before_us` holds, for each lane, the
+    newest creation time of a forgotten UUIDv7, and `forgotten_at_us` the instant of the last forgetting.
     """
 
     explicit_type: ClassVar[str | None] = "hms.ShardCheckpoint"
@@ -103,7 +112,8 @@ class ShardCheckpoint(Record):
     sequence: int
     low_water: int
     answers_sequence: int
-    refused_before_us: int
+    refused_before_us: tuple[int, ...]
+    forgotten_at_us: int
     segments: tuple[int, ...]
 
 
@@ -113,6 +123,7 @@ class Answer(Record):
     source: str
     id: str
     actor: str
+    lane: int
     at_us: int
     verdict: str
     answer: bytes

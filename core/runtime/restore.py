@@ -42,6 +42,8 @@ class ShardMemory:
         self.opened_in_vain = 0
         """How many owners in a row opened the shard and committed nothing else."""
         self.attempting: tuple[int, ...] = ()
+        self.effects_since: dict[str, int] = {}
+        """Of actors that are folded again: the last commit whose effects their checkpoint accounts for."""
         self._with_effects: dict[str, None] = {}
 
     def pending_effects(self) -> list[tuple[str, PendingEffect]]:
@@ -67,11 +69,15 @@ class ShardMemory:
             cell.quarantine = f"evolve failed while restoring: {error!r}"
             cell.count += 1
             return
-        if type(event) in cell.installed.reactions:
-            cell.begin_effects(event, contract.decode(value)[0].id, value)
-            self._with_effects[cell.address] = None
-        elif type(event) is TimerSet:
+        if type(event) is TimerSet:
             self.timers.add(event.due_us, cell.address, event.name, event.generation)
+
+    def begin(self, cell: Cell, value: bytes, begun: dict[str, list[str]]) -> None:
+        """Note the effects that the commit of the event just folded began (event id -> handlers)."""
+        event_id = self.behaviours.contract.envelope_of(value).id
+        if event_id in begun:
+            cell.begin_effects(event_id, value, begun[event_id])
+            self._with_effects[cell.address] = None
 
 
 def event_of(contract: Contract, value: bytes) -> Event:
@@ -99,9 +105,9 @@ async def restore(
         _restore_answers(memory, shard_checkpoint, checkpoints, own)
     stale = _restore_actors(memory, checkpoints)
     if stale:
+        _take_effects(memory, stale)
         await _fold_again(memory, history, stale, low_water)
     await _fold_tail(log, memory, low_water, owned=owned)
-    _keep_begun_effects(memory, stale)
     if owned and shard_checkpoint is not None and memory.head.sequence < shard_checkpoint.sequence:
         raise HistoryBroken(
             f"hms.events/{shard}: expected commit {shard_checkpoint.sequence}, which a checkpoint holds; the last one is "
@@ -112,14 +118,18 @@ async def restore(
 
 
 async def _newest_checkpoints(log: Log, shard: int, *, owned: bool) -> dict[bytes, bytes]:
-    marks = await log.watermarks(CHECKPOINTS, shard)
     newest: dict[bytes, bytes] = {}
-    async for records in records_between(log, CHECKPOINTS, shard, marks.start, marks.high if owned else marks.stable):
-        for stored in records:
-            if stored.value is None:
-                newest.pop(stored.key, None)
-            else:
-                newest[stored.key] = stored.value
+    marks = await log.watermarks(CHECKPOINTS, shard)
+    position, end = marks.start, marks.high if owned else marks.stable
+    while position < end:
+        async for records in records_between(log, CHECKPOINTS, shard, position, end):
+            for stored in records:
+                if stored.value is None:
+                    newest.pop(stored.key, None)
+                else:
+                    newest[stored.key] = stored.value
+        # Compaction under a looker may have dropped a value whose newer one lies behind `end`: read until that stands.
+        position, end = end, end if owned else (await log.watermarks(CHECKPOINTS, shard)).stable
     return newest
 
 
@@ -133,7 +143,8 @@ def _decoded(contract: Contract, cls: type[Any], value: bytes | None) -> Any:
 def _restore_answers(
     memory: ShardMemory, checkpoint: ShardCheckpoint, checkpoints: dict[bytes, bytes], own: bytes
 ) -> None:
-    memory.answers.refused_before_us = checkpoint.refused_before_us
+    memory.answers.refused_before_us = list(checkpoint.refused_before_us)
+    memory.answers.forgotten_at_us = checkpoint.forgotten_at_us
     memory.answers.sealed_sequence = checkpoint.answers_sequence
     for number in checkpoint.segments:
         value = checkpoints.get(own + b"/answers/%d" % number)
@@ -179,15 +190,14 @@ async def _fold_again(memory: ShardMemory, history: History, stale: Iterable[str
         memory.actors.mark_dirty(address, low_water)
 
 
-def _keep_begun_effects(memory: ShardMemory, stale: dict[str, Checkpoint]) -> None:
-    """Drop effects that only today's reactions ask of yesterday's events: a fold begins nothing in the world."""
+def _take_effects(memory: ShardMemory, stale: dict[str, Checkpoint]) -> None:
+    """Take what was pending from the checkpoints of actors that are folded again: a fold begins nothing in the world."""
     for address, checkpoint in stale.items():
         cell = memory.actors.get(address)
         if cell is not None:
-            begun = {effect.id for effect in checkpoint.effects}
-            cell.effects = {
-                id_: effect for id_, effect in cell.effects.items() if id_ in begun or effect.token > checkpoint.count
-            }
+            cell.effects = {effect.id: effect for effect in checkpoint.effects}
+            memory.effects_since[address] = checkpoint.sequence
+            memory.note(cell)
 
 
 def _fold_commit_again(memory: ShardMemory, pending: list[tuple[Cell, bytes]], stored: Stored) -> None:
@@ -220,11 +230,16 @@ def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
     sequence = memory.head.sequence
     first = transaction[0].offset
     folded: dict[bytes, Cell] = {}
+    begun: dict[str, list[str]] = {}
+    for effect in fields["begun"]:
+        begun.setdefault(effect["event"], []).append(effect["handler"])
     for stored in transaction[:-1]:
         cell = folded.get(stored.key) or memory.actors.get(stored.key.decode())
         if cell is not None and cell.sequence < sequence:
             memory.fold(cell, stored.value or b"")
             folded[stored.key] = cell
+            if begun and memory.effects_since.get(cell.address, -1) < sequence:
+                memory.begin(cell, stored.value or b"", begun)
     for cell in folded.values():
         cell.sequence = sequence
         memory.actors.mark_dirty(cell.address, first)

@@ -253,6 +253,7 @@ class Shard:
             read=turn.read,
             sent=sent,
             attempting=attempting,
+            begun=turn.begun_effects,
         )
         sent.append(record)
         offsets = await self._write(sent)

@@ -6,10 +6,11 @@ the transaction. What an input leads to is worked out first and taken over only 
 """
 
 from asyncio import CancelledError
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ...schemas import Envelope, Event, Record, derived_id, partition_of
+from ...schemas import Envelope, Event, derived_id, partition_of
 from ..address import is_participant
 from ..behaviour import Context
 from ..decision import Decision
@@ -29,14 +30,14 @@ from .records import (
     EffectFinished,
     EffectRetried,
     EffectSucceeded,
-    MessageRefused,
     PendingEffect,
     PendingTimer,
     TimerFired,
     TimerSet,
 )
+from .replies import Replies
 from .shard_options import ShardOptions
-from .wire import PROTOCOL_VERSION, Pen, described, framed, plain
+from .wire import PROTOCOL_VERSION, Pen, described
 from .work import EvolveFailed, Work, work
 
 ANSWERED_BYTES_MAX = 500_000
@@ -67,12 +68,15 @@ class Turn:
         self.now = EPOCH + timedelta(microseconds=now_us)
         self._pen = Pen(shard, partitions, behaviours.contract, options.value_bytes_max, now_us)
         self.drafts: list[Draft] = []
+        self._replies = Replies(self._pen, behaviours, self.drafts)
         self.inputs: list[dict[str, Any]] = []
         self.read: list[bytes] = []
         self._answered_bytes = 0
         self.touched: dict[str, Cell] = {}
         self.new_answers: dict[tuple[str, str, str], Remembered] = {}
         self.begun: list[tuple[str, PendingEffect]] = []
+        self.begun_effects: list[dict[str, str]] = []
+        """What the commit record says of the new ones among them."""
         self.finished: list[tuple[str, str]] = []
         """(actor, effect) of the effects that are over with this turn."""
         self.timers_set: list[tuple[int, str, str, int]] = []
@@ -152,8 +156,9 @@ class Turn:
         key = (envelope.source, envelope.id, envelope.destination)
         known = self.new_answers.get(key) or self._answers.find(key)
         if known is not None:
-            self._answer_again(inbound, envelope, known)
-        elif self._answers.too_old(envelope.id, inbound.stored.at_us):
+            self._replies.again(envelope, known)
+            self._input(inbound, verdicts.DUPLICATE)
+        elif self._answers.too_old(envelope.id, inbound.lane, inbound.stored.at_us):
             reason = "the id was created before the horizon of deduplication; send the message again with a new id"
             self._refuse(inbound, envelope, "too_old", reason, verdicts.REFUSED)
         else:
@@ -272,13 +277,17 @@ class Turn:
         for event, event_id, value, state in work.folds:
             cell.fold(event, state)
             if type(event) in cell.installed.reactions:
-                self.begun.extend((cell.address, pending) for pending in cell.begin_effects(event, event_id, value))
+                self._begin_effects(cell, event_id, value, cell.installed.reactions[type(event)])
             elif type(event) is TimerSet:
                 self.timers_set.append((event.due_us, cell.address, event.name, event.generation))
             elif type(event) is EffectFinished:
                 self.finished.append((cell.address, event.effect))
         if work.folds:
             self.touched[cell.address] = cell
+
+    def _begin_effects(self, cell: Cell, event_id: str, value: bytes, handlers: Iterable[str]) -> None:
+        self.begun.extend((cell.address, pending) for pending in cell.begin_effects(event_id, value, handlers))
+        self.begun_effects.extend({"event": event_id, "handler": handler} for handler in handlers)
 
     def _take_over_events(self, cell: Cell, envelope: Envelope, events: tuple[Event, ...]) -> None:
         if events:
@@ -292,36 +301,7 @@ class Turn:
         self._take_over(cell, self._work(cell, cause, Decision((event,), (), (), None)))
 
     def _refuse(self, inbound: Inbound, envelope: Envelope, code: str, reason: str, verdict: str) -> None:
-        answer = self._tell_refusal(envelope, code, reason)
-        self._input(inbound, verdict, answer)
-
-    def _tell_refusal(self, envelope: Envelope, code: str, reason: str) -> bytes:
-        refusal = MessageRefused(message_id=envelope.id, code=plain(code), reason=plain(reason))
-        if envelope.type == MessageRefused.explicit_type:
-            return b""
-        cause = cause_of(envelope, envelope.destination)
-        if cause.reply_to is None and not is_participant(cause.sender) and self._behaviours.of(cause.sender):
-            cause = cause._replace(reply_to=cause.sender)
-        self._answer(envelope.destination, cause, refusal, self.drafts)
-        return framed(self._contract, refusal)
-
-    def _answer(self, source: str, cause: Cause, reply: Record, drafts: list[Draft]) -> None:
-        if cause.reply_to is None:
-            return
-        record_type = self._contract.of(type(reply))
-        drafts.append(self._pen.answer(source, cause, record_type, record_type.encode_body(reply)))
-
-    def _answer_again(self, inbound: Inbound, envelope: Envelope, known: Remembered) -> None:
-        cause = cause_of(envelope, envelope.destination)
-        answer = known.answer
-        if not answer and known.verdict != verdicts.DECIDED:
-            reason = f"the message was handled before, without an answer; its verdict was {known.verdict!r}"
-            self._tell_failure(envelope, "internal_error", reason)
-        elif answer and cause.reply_to is not None:
-            record_type = self._contract.by_id(int.from_bytes(answer[1:5], "big"))
-            if record_type is not None:
-                self.drafts.append(self._pen.answer(envelope.destination, cause, record_type, answer[5:]))
-        self._input(inbound, verdicts.DUPLICATE)
+        self._input(inbound, verdict, self._replies.refuse(envelope, code, reason))
 
     def _forward(self, inbound: Inbound) -> None:
         stored = inbound.stored
@@ -337,17 +317,9 @@ class Turn:
         envelope = inbound.envelope
         if envelope is not None and not silently:
             told = described(detail) if isinstance(detail, BaseException) else str(detail)
-            answer = self._tell_failure(envelope, code, told)
+            answer = self._replies.fail(envelope, code, told)
         self.drafts.append(self._pen.dead_letter(inbound.stored, envelope, verdict, detail))
         self._input(inbound, verdict, answer)
-
-    def _tell_failure(self, envelope: Envelope, code: str, reason: str) -> bytes:
-        """Answer a failure where an answer was asked for (a sender that did not ask hears nothing: the letter is kept)."""
-        if envelope.reply_to is None or envelope.type == MessageRefused.explicit_type:
-            return b""
-        refusal = MessageRefused(message_id=envelope.id, code=code, reason=plain(reason))
-        self._answer(envelope.destination, cause_of(envelope, envelope.destination), refusal, self.drafts)
-        return framed(self._contract, refusal)
 
     def _bury_timer(self, cell: Cell, cause: Cause, timer: PendingTimer, error: object) -> None:
         record_type = self._contract.by_id(int.from_bytes(timer.message[1:5], "big"))
@@ -382,8 +354,8 @@ class Turn:
             self.inputs.append(_input(inbound.lane, stored.offset, verdict))
             return
         key = (envelope.source, envelope.id, envelope.destination)
-        given = Remembered(*key, stored.at_us, verdict, answer)
-        self.inputs.append({"lane": inbound.lane, "offset": stored.offset, "timer": "", **given._asdict()})
+        given = Remembered(*key, inbound.lane, stored.at_us, verdict, answer)
+        self.inputs.append({"offset": stored.offset, "timer": "", **given._asdict()})
         self.new_answers[key] = given
         self._answered_bytes += given.size
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from hms.core.errors import LogUnreachable
 from hms.core.log import open_log
 from hms.core.log.sqlite.sessions import identity, is_over, new_session
 
 MEMBER = """
 import asyncio, sys
+from hms.core.errors import LogUnreachable
 from hms.core.log import open_log
 
 async def main():
@@ -62,6 +64,22 @@ def test_a_killed_nodes_shards_are_taken_over_before_its_lease_is_over(tmp_path:
             assignment = await membership.assignment()
             while len(assignment.shards) < log.partitions:
                 assignment = await membership.wait_changed(assignment.generation, 1_000)
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_log_whose_file_is_replaced_takes_nothing_more(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+
+    async def main() -> None:
+        log = await open_log(f"sqlite:{path}")
+        await log.put_setting("name", "first", expected=None)
+        path.rename(tmp_path / "elsewhere.db")
+        with pytest.raises(LogUnreachable, match="removed or replaced"):
+            await log.put_setting("name", "second", expected="first")
+        (tmp_path / "elsewhere.db").rename(path)
+        assert await log.put_setting("name", "second", expected="first")
         await log.close()
 
     asyncio.run(main())

@@ -264,17 +264,30 @@ def test_a_schema_that_nobody_can_use_stops_neither_shard_nor_client() -> None:
 def test_an_id_from_the_future_that_is_forgotten_makes_nobody_elses_id_too_old() -> None:
     answers = AnswerTable(ShardOptions(answers_max=1))
     now_us, year_us = 1_800_000_000_000_000, 31_536_000_000_000
-    answers.remember(Remembered("client/a", new_id(now_us + year_us), "doer/a", now_us, "decided", b""), 0, 0)
-    answers.remember(Remembered("client/b", new_id(now_us), "doer/a", now_us + 1, "decided", b""), 0, 0)
+    answers.remember(Remembered("client/a", new_id(now_us + year_us), "doer/a", 2, now_us, "decided", b""), 0, 0)
+    answers.remember(Remembered("client/b", new_id(now_us), "doer/a", 2, now_us + 1, "decided", b""), 0, 0)
     answers.forget(now_us + 2)
     assert len(answers) == 1
-    assert not answers.too_old(new_id(now_us + 1_000_000), now_us + 1_000_000)
+    assert not answers.too_old(new_id(now_us + 1_000_000), 2, now_us + 1_000_000)
+
+
+def test_forgetting_in_a_busy_lane_refuses_nothing_that_waits_in_another() -> None:
+    answers = AnswerTable(ShardOptions(answers_max=1))
+    at_us, critical, low = 1_800_000_000_000_000, 0, 3
+    for number in range(3):
+        created = new_id(at_us + number * 1_000)
+        answers.remember(Remembered("client/a", created, "doer/a", critical, at_us + number, "decided", b""), 0, 0)
+    answers.forget(at_us + 10)
+    waiting = new_id(at_us)
+    assert not answers.too_old(waiting, low, at_us + 5), "appended before the forgetting, in another lane"
+    assert answers.too_old(waiting, critical, at_us + 5), "may be one of the forgotten"
+    assert answers.too_old(waiting, low, at_us + 11), "sent again after the forgetting"
 
 
 def test_remembered_answers_are_bounded_by_their_bytes_too() -> None:
     answers = AnswerTable(ShardOptions(answers_bytes_max=10_000))
     for number in range(20):
-        answers.remember(Remembered("client/a", f"id-{number}", "doer/a", 1, "decided", b"x" * 1_000), number, 0)
+        answers.remember(Remembered("client/a", f"id-{number}", "doer/a", 2, 1, "decided", b"x" * 1_000), number, 0)
     answers.forget(2)
     assert 5 <= len(answers) <= 10
     assert answers.find(("client/a", "id-19", "doer/a")) is not None
@@ -339,6 +352,9 @@ async def perform(event: Begun, _: Effect) -> Message[Any] | None:
     return Ended(what=event.what)
 
 
+DOES: dict[str, Any] = {"decide": decide_doing, "evolve": evolve_doing}
+
+
 def effectful(*reactions: Reaction, evolve: Callable[[Doing, Begun | Over], Doing] = evolve_doing) -> App:
     return App("effectful", Behaviour("does", initial=Doing, decide=decide_doing, evolve=evolve, effects=reactions))
 
@@ -388,6 +404,42 @@ def test_a_reaction_added_with_a_new_fold_does_not_happen_for_old_events() -> No
             await seen(here, new, lambda state: state.begun == 4)
             await asyncio.wait_for(ran_after.wait(), 5)
         assert ran == ["after"]
+
+    asyncio.run(main())
+
+
+def test_a_reaction_added_under_the_same_fold_does_not_happen_for_old_events() -> None:
+    async def main() -> None:
+        broker = SimulatedBroker(1)
+        ran: list[str] = []
+        ran_after = asyncio.Event()
+
+        async def late(event: Begun, _: Effect) -> None:
+            ran.append(event.what)
+            if event.what == "after":
+                ran_after.set()
+
+        new = effectful(on(Begun, late))
+        async with world(broker, effectful()) as here:
+            await here.client.tell(Address[Begin]("does/a"), Begin(what="before"))
+            await seen(here, effectful(), lambda state: state.begun == 1)
+        async with world(broker, new) as here:
+            await here.client.tell(Address[Begin]("does/a"), Begin(what="after"))
+            await asyncio.wait_for(ran_after.wait(), 5)
+        assert ran == ["after"]
+
+    asyncio.run(main())
+
+
+def test_a_node_without_a_behaviour_that_the_log_holds_does_not_start() -> None:
+    async def main() -> None:
+        broker = SimulatedBroker(1)
+        both = App("effectful", *effectful().behaviours.values(), Behaviour("other", initial=Doing, **DOES))
+        async with world(broker, both):
+            pass
+        with pytest.raises(ValidationFailed, match="effectful:other"):
+            async with world(broker, effectful()):
+                pass
 
     asyncio.run(main())
 

@@ -21,6 +21,7 @@ from ...clock import Clock
 from ...errors import HmsError, LogUnreachable
 from .checkpoint import Checkpointer
 from .file import BUSY_PAUSE_S, State, connect, is_busy
+from .identity import FileIdentity
 from .transaction import Transaction
 
 Work = Callable[[Transaction], Any]
@@ -50,6 +51,7 @@ class Worker:
 
     def __init__(self, path: Path, clock: Clock, deadline_ms: int, deliver: Callable[[State], None]) -> None:
         self._path = path
+        self._identity = FileIdentity(path)
         self._clock = clock
         self._deadline_s = deadline_ms / 1000
         self._deliver = deliver
@@ -123,6 +125,7 @@ class Worker:
 
     def _serve(self, jobs: list[Job]) -> None:
         try:
+            self._identity.check()
             jobs = self._begin(jobs)
             if not jobs:
                 return
