@@ -9,14 +9,16 @@ async def scenario(world: VirtualWorld) -> None:
 
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from dataclasses import dataclass
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...schemas import Record
+from ...schemas import Contract, Record
 from ..app import App
 from ..client import Client
 from ..log.port import Stored
 from ..log.simulated import Faults, SimulatedBroker
+from ..runtime.installed import Behaviours
 from ..runtime.node import Node
 from ..runtime.shard_options import ShardOptions
 from .virtual_clock import VirtualClock
@@ -25,7 +27,8 @@ from .virtual_loop import VirtualLoop, new_loop
 Scenario = Callable[["VirtualWorld"], Coroutine[Any, Any, None]]
 
 
-class NodeProcess(NamedTuple):
+@dataclass
+class NodeProcess:
     """A node that runs as a process of its own in the virtual world."""
 
     name: str
@@ -33,9 +36,11 @@ class NodeProcess(NamedTuple):
     clock: VirtualClock
     """Its own: set `offset_us` to make its wall clock wrong."""
     world: "VirtualWorld"
+    killed: bool = False
 
     def kill(self) -> None:
         """End it as SIGKILL does, between two steps: not even its `finally` blocks run."""
+        self.killed = True
         self.world.loop.stop_process(self.name)
         self.world.broker.crash(self.name)
 
@@ -45,7 +50,9 @@ class NodeProcess(NamedTuple):
         self.world.broker.pause(self.name)
 
     def go_on(self) -> None:
-        """Let it go on; it does not know that it was away."""
+        """Let it go on, if it was not killed meanwhile; it does not know that it was away."""
+        if self.killed:
+            return
         self.world.broker.resume(self.name)
         self.world.loop.continue_process(self.name)
 
@@ -67,17 +74,27 @@ class VirtualWorld:
         )
         self._random = Random(f"ids {seed}")  # noqa: S311
 
-    async def start_node(self, *apps: App, name: str = "node", options: ShardOptions | None = None) -> NodeProcess:
-        """Start a node and return it when it is a member; `name` must differ from those of earlier runs."""
+    async def start_node(
+        self,
+        *apps: App,
+        name: str = "node",
+        options: ShardOptions | None = None,
+        behaviours: Behaviours | None = None,
+    ) -> NodeProcess:
+        """Start a node and return it when it is a member; `name` must differ from those of earlier runs.
+
+        `behaviours`, instead of apps, is what was made of them already: many worlds may share it.
+        """
         clock = VirtualClock(self.loop)
-        node = Node(self.broker.connect(name), apps, name=name, clock=clock, options=options)
+        node = Node(self.broker.connect(name), behaviours or apps, name=name, clock=clock, options=options)
         with self.loop.process(name):
             await self.loop.create_task(node.start())
         return NodeProcess(name, node, clock, self)
 
-    async def connect(self, name: str = "test") -> Client:
-        """Return a connected client; its source is `client/NAME`."""
-        client = Client(self.broker.connect(f"client {name}"), name, self.clock, random=self._random.randbytes)
+    async def connect(self, name: str = "test", *, contract: Contract | None = None) -> Client:
+        """Return a connected client; its source is `client/NAME`. Many worlds may share a contract."""
+        log = self.broker.connect(f"client {name}")
+        client = Client(log, name, self.clock, random=self._random.randbytes, contract=contract)
         await client.start()
         return client
 

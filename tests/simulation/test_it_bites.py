@@ -5,6 +5,11 @@ from typing import Any, cast
 
 import pytest
 
+from hms.actors.component import behaviour as deciding
+from hms.actors.component.facts import decide_report
+from hms.actors.component.state import ComponentState
+from hms.core.behaviour import Context
+from hms.core.decision import Decision
 from hms.core.log.port import EVENTS, Log, Watermarks
 from hms.core.log.simulated.writer import SimulatedWriter
 from hms.core.runtime import restore as restoring
@@ -14,6 +19,8 @@ from hms.core.runtime.shard import Shard
 from hms.core.runtime.turn import Turn
 from hms.core.testing.simulation import simulate
 from hms.schemas import Envelope
+
+from .supervised import supervise
 
 SEEDS_MAX = 400
 
@@ -94,6 +101,18 @@ def timer_before_catching_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Shard, "_timers_may_fire_until", at_once)
 
 
+def stale_incarnation_believed(patch: pytest.MonkeyPatch) -> None:
+    """What is said of an incarnation of yesterday is taken for the one of today."""
+
+    def believe(state: ComponentState, report: Any, context: Context) -> Decision[Any]:
+        if report.incarnation < state.incarnation:
+            newest = {"incarnation": state.incarnation, "attempt": state.attempt, "sequence": state.sequence + 1}
+            report = report.model_copy(update={**newest, "session": state.session})
+        return decide_report(state, report, context)
+
+    patch.setattr(deciding, "decide_report", believe)
+
+
 @pytest.mark.parametrize(
     ("bug", "promise"),
     [
@@ -111,6 +130,14 @@ def test_a_deliberate_bug_breaks_its_promise(bug: Bug, promise: str, monkeypatch
         if any(what.startswith(promise) for what in simulate(seed).broken):
             return
     pytest.fail(f"expected {bug.__name__} to break {promise} within {SEEDS_MAX} worlds; it did not")
+
+
+def test_a_stale_incarnation_that_is_believed_starts_a_process_over_one_that_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stale_incarnation_believed(monkeypatch)
+    broken = (line for seed in range(40) for line in supervise(seed).broken)
+    assert any(line.startswith("started over a process that lives") for line in broken)
 
 
 def test_without_a_bug_nothing_breaks() -> None:
