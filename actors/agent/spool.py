@@ -19,6 +19,7 @@ class Spool:
     def __init__(self, path: Path) -> None:
         """Touch nothing yet."""
         self._path = path
+        self._written = path.exists()
 
     def load(self) -> list[Fact]:
         """Return what an earlier agent could not deliver, oldest first; a line cut short by a crash is left out."""
@@ -33,7 +34,10 @@ class Spool:
 
     def keep(self, *facts: Fact) -> None:
         """Add facts; on a full disk they live in memory only."""
+        if not facts:
+            return
         lines = [json.dumps([type(fact).__name__, fact.model_dump(mode="json")]) + "\n" for fact in facts]
+        self._written = True
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write("".join(lines))
@@ -42,5 +46,7 @@ class Spool:
 
     def clear(self) -> None:
         """Forget everything: it is delivered."""
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        if self._written:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+                self._written = False

@@ -1,7 +1,7 @@
 """The ends of the partitions as this process knows them, and who waits for more.
 
 Own commits bring the new state along. Those of other processes are noticed by polling `PRAGMA data_version`, two
-microseconds a look: every millisecond while anything was written within the last quarter of a second, every ten when idle.
+microseconds a look: every millisecond while anything was written within the last tenth of a second, every ten when idle.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from .layout import Layout
 
 BUSY_POLL_S: Final = 0.001
 IDLE_POLL_S: Final = 0.010
-ACTIVE_S: Final = 0.25
+ACTIVE_S: Final = 0.1
 
 Positions = Mapping[tuple[str, int], int]
 
