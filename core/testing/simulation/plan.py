@@ -74,7 +74,7 @@ def plan_of(seed: int) -> Plan:
     random = Random(f"plan {seed}")  # noqa: S311 - a simulation, not a secret
     faults = _faults(random)
     actions = tuple(
-        Action(random.choice(ACTIONS), random.randint(50, 1_500), random.choice((5, 50, 400, 600, 1_500)))
+        Action(random.choice(ACTIONS), random.randint(50, 800), random.choice((5, 50, 400, 600, 1_500)))
         for _ in range(random.choice((0, 1, 1, 2, 3)))
     )
     skewed = faults.clock_skewed > 0 or any(action.kind == CLOCK_JUMP for action in actions)
