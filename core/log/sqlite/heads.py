@@ -1,7 +1,7 @@
 """The ends of the partitions as this process knows them, and who waits for more.
 
 Own commits bring the new state along. Those of other processes are noticed by polling `PRAGMA data_version`, two
-microseconds a look: every millisecond while anything was written within the last tenth of a second, every ten when idle.
+microseconds a look: every millisecond while anything was written within the last tenth of a second, every twenty when idle.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from .file import State, read_state
 from .layout import Layout
 
 BUSY_POLL_S: Final = 0.001
-IDLE_POLL_S: Final = 0.010
+IDLE_POLL_S: Final = 0.020
 ACTIVE_S: Final = 0.1
 
 Positions = Mapping[tuple[str, int], int]
