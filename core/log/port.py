@@ -169,10 +169,13 @@ class Log(Protocol):
         """
         ...
 
-    async def read(self, topic: str, partition: int, position: int, *, records_max: int = 500) -> Slice:
+    async def read(
+        self, topic: str, partition: int, position: int, *, records_max: int = 500, headers: bool = True
+    ) -> Slice:
         """Return committed records from `position` on, at most `records_max`, without waiting.
 
         An empty slice whose position moved has passed a gap; one whose position is the same has nothing more (yet).
+        Without `headers` the backend may leave them out: a fold has no use for them, and they cost as much as the rest.
         On compacted topics older values of a key may or may not still be there. Raises `PositionTrimmed` when
         `position` is below the start: silence would be a loss.
         """

@@ -19,12 +19,20 @@ from .records import Commit
 from .wire import EPOCH, Pen
 
 MICROSECOND = timedelta(microseconds=1)
+
+
+def without_last_field(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a record's beginning: what reads it stops before the last field."""
+    return {**schema, "fields": schema["fields"][:-1]}
+
+
 GENESIS = b"\0" * 32
 SHARD_KEY = b"shard/"
 
 _BODY: Final[Any] = parse_schema(avro_schema(Commit, str(Commit.explicit_type)))
 """Commit records are written and read as plain dicts: a model an input would double the runtime's own cost."""
 _SEQUENCE: Final[Any] = parse_schema({"type": "long"})
+_SUMMARY: Final[Any] = parse_schema(without_last_field(avro_schema(Commit, str(Commit.explicit_type))))
 
 
 class Head(NamedTuple):
@@ -104,11 +112,20 @@ def commit_sequence(value: bytes) -> int:
 
 def commit_fields(contract: Contract, value: bytes) -> dict[str, Any]:
     """Decode a commit record's fields; `now` as microseconds. Raises `MalformedRecord`."""
+    return _fields(contract, value, _BODY)
+
+
+def commit_summary(contract: Contract, value: bytes) -> dict[str, Any]:
+    """Decode a commit record's fields but the inputs, which are most of it. Raises `MalformedRecord`."""
+    return _fields(contract, value, _SUMMARY)
+
+
+def _fields(contract: Contract, value: bytes, schema: Any) -> dict[str, Any]:
     record_type = contract.of(Commit)
     if value[:5] != record_type.frame:
         raise MalformedRecord(f"expected a commit record of schema {record_type.schema_id}, got {value[:5].hex()}")
     stream = BytesIO(value)
     stream.seek(len(record_type.frame))
-    fields = cast("dict[str, Any]", schemaless_reader(stream, _BODY, None))
+    fields = cast("dict[str, Any]", schemaless_reader(stream, schema, None))
     fields["now"] = (fields["now"] - EPOCH) // MICROSECOND
     return fields

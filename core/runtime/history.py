@@ -40,8 +40,9 @@ async def records_between(log: Log, topic: str, partition: int, start: int, end:
     """
     position, waits = start, 0
     while position < end:
-        read = await log.read(topic, partition, position, records_max=READ_RECORDS)
-        yield [stored for stored in read.records if stored.offset < end]
+        read = await log.read(topic, partition, position, records_max=READ_RECORDS, headers=False)
+        records = read.records
+        yield records if not records or records[-1].offset < end else [one for one in records if one.offset < end]
         if read.position == position:
             if (await log.watermarks(topic, partition)).stable >= end:
                 return

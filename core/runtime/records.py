@@ -41,6 +41,8 @@ class BegunEffect(Record):
 class Commit(Event):
     """One transaction of a shard, the last record in it. The chain of these is the shard's history.
 
+    The inputs are the last field: whoever does not need them reads only what is before.
+
     `sequence` is dense from 0; `positions` are the lanes' next offsets after this commit; `previous` is the SHA-256 of
     the previous commit record's value; the digests are SHA-256 over the values read and over keys and values written.
     `attempting` (lane, offset, which timer, how often) is written alone, before a shard in careful mode handles that input.
@@ -53,13 +55,13 @@ class Commit(Event):
     epoch: int
     code_version: str
     now: datetime
-    inputs: tuple[Input, ...]
     positions: tuple[int, ...]
     digest_read: bytes
     digest_sent: bytes
     previous: bytes
-    attempting: tuple[int, ...] = ()
-    begun: tuple[BegunEffect, ...] = ()
+    attempting: tuple[int, ...]
+    begun: tuple[BegunEffect, ...]
+    inputs: tuple[Input, ...]
 
 
 class PendingTimer(Record):

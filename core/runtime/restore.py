@@ -15,7 +15,7 @@ from ..log.port import CHECKPOINTS, EVENTS, Log, Stored
 from .actor_table import ActorTable
 from .answer_segment import decode_segment
 from .cell import Cell
-from .commit_record import SHARD_KEY, START, Head, commit_fields, commit_sequence, following
+from .commit_record import SHARD_KEY, START, Head, commit_fields, commit_sequence, commit_summary, following
 from .dedup import AnswerTable, Remembered
 from .history import History, records_between
 from .installed import Behaviours
@@ -225,7 +225,7 @@ def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
     """Fold one transaction's events (its commit record is the last) into the shard's memory."""
     last = transaction[-1]
     value = last.value or b""
-    fields = commit_fields(memory.behaviours.contract, value)
+    fields = commit_summary(memory.behaviours.contract, value)
     memory.head = following(memory.head, fields, value, f"hms.events/{memory.shard}@{last.offset}")
     sequence = memory.head.sequence
     first = transaction[0].offset
@@ -243,7 +243,8 @@ def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
     for cell in folded.values():
         cell.sequence = sequence
         memory.actors.mark_dirty(cell.address, first)
-    _take_answers(memory, fields, sequence, first)
+    if sequence > memory.answers.sealed_sequence:
+        _take_answers(memory, commit_fields(memory.behaviours.contract, value)["inputs"], sequence, first)
     if fields["epoch"] != memory.epoch:
         memory.opened_in_vain += 1
     elif not fields["attempting"]:
@@ -253,10 +254,8 @@ def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
     memory.events_end = last.offset + 1
 
 
-def _take_answers(memory: ShardMemory, fields: dict[str, Any], sequence: int, first: int) -> None:
-    if sequence <= memory.answers.sealed_sequence:
-        return
-    for given in fields["inputs"]:
+def _take_answers(memory: ShardMemory, inputs: list[dict[str, Any]], sequence: int, first: int) -> None:
+    for given in inputs:
         if given["source"]:
             answer = Remembered(*(given[name] for name in Remembered._fields))
             memory.answers.remember(answer, sequence, first)

@@ -43,7 +43,15 @@ class SimulatedLog:
         await self.answer()
         return offsets
 
-    async def read(self, topic: str, partition: int, position: int, *, records_max: int = 500) -> Slice:
+    async def read(
+        self,
+        topic: str,
+        partition: int,
+        position: int,
+        *,
+        records_max: int = 500,
+        headers: bool = True,  # noqa: ARG002 - they cost nothing here
+    ) -> Slice:
         """Return committed records; perhaps fewer than there are."""
         self.check_alive()
         if self.broker.strike("unreachable"):

@@ -55,9 +55,11 @@ class SqliteLog:
         offsets: list[int] = await self._worker.run(lambda transaction: transaction.append(encoded), AppendUnknown)
         return offsets
 
-    async def read(self, topic: str, partition: int, position: int, *, records_max: int = 500) -> Slice:
+    async def read(
+        self, topic: str, partition: int, position: int, *, records_max: int = 500, headers: bool = True
+    ) -> Slice:
         """Return committed records; what another process wrote in the last milliseconds may not be seen yet."""
-        return await self._reader.read(topic, partition, position, records_max)
+        return await self._reader.read(topic, partition, position, records_max, headers=headers)
 
     async def watermarks(self, topic: str, partition: int) -> Watermarks:
         """Return the partition's bounds, asked now."""

@@ -55,7 +55,7 @@ class Reader:
         """Return all rows of a query."""
         return self._connection.execute(statement, parameters).fetchall()
 
-    async def read(self, topic: str, partition: int, position: int, records_max: int) -> Slice:
+    async def read(self, topic: str, partition: int, position: int, records_max: int, *, headers: bool) -> Slice:
         """Return the records from `position` to the end as known here; see the port."""
         place = self._layout.place(topic, partition)
         state = self._heads.state
@@ -70,8 +70,8 @@ class Reader:
         if position < start:
             raise PositionTrimmed(topic, partition, position, start)
         records = [
-            Stored(topic, partition, row[0] & OFFSET_MASK, row[1], row[2], row[3], decode_headers(row[4]))
-            for row in rows
+            Stored(topic, partition, position & OFFSET_MASK, at, key, value, decode_headers(data) if headers else ())
+            for position, at, key, value, data in rows
         ]
         return Slice(records, end if whole else records[-1].offset + 1)
 

@@ -113,7 +113,9 @@ class WithoutCheckpoints:
         self.partitions = log.partitions
         self.capabilities = log.capabilities
 
-    async def read(self, topic: str, partition: int, position: int, *, records_max: int = 500) -> Slice:
+    async def read(
+        self, topic: str, partition: int, position: int, *, records_max: int = 500, headers: bool = True
+    ) -> Slice:
         """Read events."""
         return await self._log.read(topic, partition, position, records_max=records_max)
 
