@@ -3,9 +3,9 @@
 from itertools import islice
 
 from ...schemas import Contract
-from .cell import Cell, fits, restored
+from .cell import Cell
+from .checkpoint_record import cell_of, encode_checkpoint
 from .installed import Behaviours
-from .records import Checkpoint
 
 
 class ActorTable:
@@ -49,8 +49,7 @@ class ActorTable:
         packed = self._packed.get(address)
         if packed is None:
             return Cell(address, installed)
-        checkpoint = self._contract.of(Checkpoint).decode_body(packed)
-        cell = restored(address, installed, checkpoint, self._contract)
+        cell = cell_of(address, installed, packed, self._contract)
         del self._packed[address]  # only now: a state that cannot be read must not become an empty one
         return cell
 
@@ -70,16 +69,10 @@ class ActorTable:
 
     def passivate(self) -> None:
         """Encode the least recently used actors beyond the bound."""
-        record_type = self._contract.of(Checkpoint)
         for address in list(islice(self._live, max(0, len(self._live) - self._live_max))):
             cell = self._live.pop(address)
             try:
                 if cell.count:
-                    self._packed[address] = record_type.encode_body(cell.checkpoint(self._contract, cell.sequence))
+                    self._packed[address] = encode_checkpoint(cell, self._contract, cell.sequence)
             except Exception:  # noqa: BLE001 - a state that no record can hold stays decoded
                 self._live[address] = cell
-
-    def packed_fits(self, address: str, checkpoint: Checkpoint) -> bool:
-        """Tell whether a checkpoint can be used by the code that runs now."""
-        installed = self._behaviours.of(address)
-        return installed is not None and fits(checkpoint, installed)

@@ -1,13 +1,11 @@
 """One actor in memory: its state, what of its timers and effects is pending, and the fold that leads there."""
 
 from collections.abc import Iterable
-from typing import Any
 
-from ...schemas import Contract, Event, Record, State, derived_id
+from ...schemas import Event, Record, State, derived_id
 from .installed import Installed
 from .records import (
     ActorQuarantined,
-    Checkpoint,
     EffectFinished,
     EffectRetried,
     PendingEffect,
@@ -16,7 +14,6 @@ from .records import (
     TimerFired,
     TimerSet,
 )
-from .wire import framed
 
 RUNTIME_EVENTS = frozenset((TimerSet, TimerCancelled, TimerFired, EffectRetried, EffectFinished, ActorQuarantined))
 
@@ -88,42 +85,3 @@ class Cell:
         for pending in begun:
             self.effects[pending.id] = pending
         return begun
-
-    def checkpoint(self, contract: Contract, sequence: int) -> Checkpoint:
-        """Return the actor as a checkpoint record at the end of commit `sequence`."""
-        behaviour = self.installed.behaviour
-        return Checkpoint(
-            behaviour=behaviour.name,
-            version=behaviour.version,
-            fingerprint=behaviour.fingerprint,
-            sequence=sequence,
-            count=self.count,
-            generation=self.generation,
-            state=framed(contract, self.state),
-            timers=tuple(self.timers.values()),
-            effects=tuple(self.effects.values()),
-            quarantine=self.quarantine,
-        )
-
-
-def fits(checkpoint: Checkpoint, installed: Installed) -> bool:
-    """Tell whether a stored state was made by the code that runs now; otherwise it is folded again."""
-    behaviour = installed.behaviour
-    return checkpoint.version == behaviour.version and checkpoint.fingerprint == behaviour.fingerprint
-
-
-def restored(address: str, installed: Installed, checkpoint: Checkpoint, contract: Contract) -> Cell:
-    """Return the live form of a checkpoint that `fits`."""
-    cell = Cell(address, installed)
-    cell.state = _state(contract, checkpoint.state)
-    cell.count = checkpoint.count
-    cell.sequence = checkpoint.sequence
-    cell.generation = checkpoint.generation
-    cell.timers = {timer.name: timer for timer in checkpoint.timers}
-    cell.effects = {effect.id: effect for effect in checkpoint.effects}
-    cell.quarantine = checkpoint.quarantine
-    return cell
-
-
-def _state(contract: Contract, framed_state: bytes) -> Any:
-    return contract.decode_body(framed_state)

@@ -13,8 +13,9 @@ from ..clock import Clock
 from ..log.limits import check_draft
 from ..log.port import CHECKPOINTS, OUTBOX, Draft, Log
 from .answer_segment import encode_segment
+from .checkpoint_record import encode_checkpoint
 from .dedup import Remembered
-from .records import Answers, ShardCheckpoint
+from .records import Answers, Checkpoint, ShardCheckpoint
 from .restore import ShardMemory
 from .shard_options import ShardOptions
 from .turn import Turn
@@ -128,8 +129,10 @@ class Housekeeping:
             if cell is None:
                 self._not_possible.add(address)
                 return None
-            record = cell.checkpoint(memory.behaviours.contract, sequence)
-            draft = pen.own(address, CHECKPOINTS, record, id_parts=("checkpoint", str(sequence)))
+            contract = memory.behaviours.contract
+            body = encode_checkpoint(cell, contract, sequence)
+            id_parts = ("checkpoint", str(sequence))
+            draft = pen.own_body(address, CHECKPOINTS, contract.of(Checkpoint), body, id_parts=id_parts)
             check_draft(draft)
         except Exception as error:  # noqa: BLE001 - a behaviour may make a state of anything: it concerns one actor
             logger.error("checkpoint_not_possible", actor=address, error=str(error)[:1_000])  # noqa: TRY400 - its text is enough

@@ -96,10 +96,10 @@ class Checkpoint(Record):
     sequence: int
     count: int
     generation: int
+    timers: tuple[PendingTimer, ...]
+    effects: tuple[PendingEffect, ...]
+    quarantine: str
     state: bytes
-    timers: tuple[PendingTimer, ...] = ()
-    effects: tuple[PendingEffect, ...] = ()
-    quarantine: str = ""
 
 
 class ShardCheckpoint(Record):

@@ -15,11 +15,12 @@ from ..log.port import CHECKPOINTS, EVENTS, Log, Stored
 from .actor_table import ActorTable
 from .answer_segment import decode_segment
 from .cell import Cell
+from .checkpoint_record import checkpoint_body, fits, pending_effects, summary_of
 from .commit_record import SHARD_KEY, START, Head, commit_fields, commit_sequence, commit_summary, following
 from .dedup import AnswerTable, Remembered
 from .history import History, records_between
 from .installed import Behaviours
-from .records import Checkpoint, PendingEffect, ShardCheckpoint, TimerSet
+from .records import PendingEffect, ShardCheckpoint, TimerSet
 from .shard_options import ShardOptions
 from .timers import TimerHeap
 
@@ -152,24 +153,24 @@ def _restore_answers(
             memory.answers.restore_segment(number, decode_segment(memory.behaviours.contract, value))
 
 
-def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> dict[str, Checkpoint]:
-    """Take the actors' checkpoints in; return those whose state other code made, by address."""
-    stale: dict[str, Checkpoint] = {}
+def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> dict[str, dict[str, Any]]:
+    """Take the actors' checkpoints in; return the summaries of those whose state other code made, by address."""
+    stale: dict[str, dict[str, Any]] = {}
     contract = memory.behaviours.contract
-    frame = contract.of(Checkpoint).frame
     for key, value in checkpoints.items():
         if key.startswith(SHARD_KEY):
             continue
         address = key.decode()
-        checkpoint: Checkpoint = _decoded(contract, Checkpoint, value)
-        if memory.behaviours.of(address) is None:
+        installed = memory.behaviours.of(address)
+        if installed is None:
             continue
-        if not memory.actors.packed_fits(address, checkpoint):
-            stale[address] = checkpoint
+        body = checkpoint_body(contract, value)
+        summary = summary_of(body)
+        if not fits(summary, installed):
+            stale[address] = summary
             continue
-        body = value[5:] if value[:5] == frame else contract.of(Checkpoint).encode_body(checkpoint)
         memory.actors.put_packed(address, body)
-        if checkpoint.timers or checkpoint.effects:
+        if summary["timers"] or summary["effects"]:
             cell = memory.actors.get(address)
             if cell is not None:
                 memory.note(cell)
@@ -190,13 +191,13 @@ async def _fold_again(memory: ShardMemory, history: History, stale: Iterable[str
         memory.actors.mark_dirty(address, low_water)
 
 
-def _take_effects(memory: ShardMemory, stale: dict[str, Checkpoint]) -> None:
+def _take_effects(memory: ShardMemory, stale: dict[str, dict[str, Any]]) -> None:
     """Take what was pending from the checkpoints of actors that are folded again: a fold begins nothing in the world."""
-    for address, checkpoint in stale.items():
+    for address, summary in stale.items():
         cell = memory.actors.get(address)
         if cell is not None:
-            cell.effects = {effect.id: effect for effect in checkpoint.effects}
-            memory.effects_since[address] = checkpoint.sequence
+            cell.effects = pending_effects(summary)
+            memory.effects_since[address] = summary["sequence"]
             memory.note(cell)
 
 
