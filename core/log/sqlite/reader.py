@@ -22,6 +22,7 @@ _FETCH: Final = 16
 _SELECT: Final = """
 SELECT position, at, key, value, headers FROM records WHERE position >= ? AND position < ? ORDER BY position LIMIT ?
 """
+_SELECT_BARE: Final = _SELECT.replace("headers", "x'' AS headers")
 
 T = TypeVar("T")
 Row = tuple[int, int, bytes, bytes | None, bytes]
@@ -63,24 +64,24 @@ class Reader:
         if start <= position >= end:
             return Slice([], position)
         if position >= start:
-            rows, whole = await self.ask(lambda: self._range(place, position, end, records_max))
+            rows, whole = await self.ask(lambda: self._range(place, position, end, records_max, headers=headers))
             if not rows or rows[0][0] != place.base | position:
                 # A hole: compacted, or trimmed by another process a moment ago. What is asked now, after, knows.
                 start = (await self.ask(self._heads.refresh)).starts[place.head]
         if position < start:
             raise PositionTrimmed(topic, partition, position, start)
         records = [
-            Stored(topic, partition, position & OFFSET_MASK, at, key, value, decode_headers(data) if headers else ())
+            Stored(topic, partition, position & OFFSET_MASK, at, key, value, decode_headers(data))
             for position, at, key, value, data in rows
         ]
         return Slice(records, end if whole else records[-1].offset + 1)
 
-    def _range(self, place: Place, start: int, end: int, records_max: int) -> tuple[list[Row], bool]:
+    def _range(self, place: Place, start: int, end: int, records_max: int, *, headers: bool) -> tuple[list[Row], bool]:
         """Return rows, and whether these are all in the range: they are cut by number and by bytes."""
         rows: list[Row] = []
         size = 0
         parameters = (place.base | start, place.base | end, records_max)
-        with contextlib.closing(self._connection.execute(_SELECT, parameters)) as cursor:
+        with contextlib.closing(self._connection.execute(_SELECT if headers else _SELECT_BARE, parameters)) as cursor:
             while some := cursor.fetchmany(_FETCH):
                 rows += some
                 size += sum([len(row[3] or b"") for row in some])
