@@ -154,12 +154,14 @@ class Node:
 
     async def _take_over(self, assignment: Assignment) -> None:
         """Give up what was taken away, then begin to own what is new."""
-        missed = assignment.generation != self._generation + 1
+        missed = assignment.generation > self._generation + 1
         self._generation = assignment.generation
         taken_away = [shard for shard in self._owned if shard not in assignment.shards]
         await asyncio.gather(*(self._give_up(shard) for shard in taken_away))
         if missed:  # a shard may have been given to this node and taken away again without its knowing
             self._unreleased.update(dict.fromkeys(range(self.log.partitions)))
+            for staying in self._shards.values():  # or taken away and given back
+                staying.prove()
         for shard in [shard for shard in self._unreleased if shard not in self._owned]:
             await self._release(shard, assignment)
         for shard in sorted(assignment.shards - self._owned.keys() - self._broken.keys()):

@@ -77,6 +77,7 @@ class Shard:
         self._around = around
         self._options = around.options
         self._stopping = False
+        self._proof_due = False
         self._waiting: asyncio.Future[None] | None = None
         self._barrier: tuple[int, tuple[int, ...], int] | None = None
         self._care: Care | None = None
@@ -123,6 +124,14 @@ class Shard:
         self._stopping = True
         if self._waiting is not None:
             self._waiting.cancel()
+
+    def prove(self) -> None:
+        """Commit something, if only a commit record, once there is nothing else to do.
+
+        The shard may have had another owner meanwhile, unnoticed by this one, whose timers and effects its memory lacks;
+        then the commit is fenced off, and the shard is opened anew.
+        """
+        self._proof_due = True
 
     async def close(self) -> None:
         """Stop effects and give the writer up. Never raises."""
@@ -300,7 +309,8 @@ class Shard:
     async def _idle(self) -> None:
         if self._stopping:
             return
-        if self._housekeeping.is_due():
+        if self._proof_due or self._housekeeping.is_due():
+            self._proof_due = False
             await self._commit(self._turn(), self._lanes.positions())
             return
         await self._housekeeping.clean()

@@ -13,7 +13,19 @@ from hms.core.runtime.history import LogHistory
 from hms.core.runtime.records import Commit, DeadLetter
 from hms.core.runtime.restore import restore
 from hms.core.runtime.shard_options import ShardOptions
-from hms.core.testing.simulation.cast import Append, Deposit, Size, account, app, behaviours, register
+from hms.core.testing.simulation.cast import (
+    SILENCES_MAX,
+    Append,
+    Beat,
+    Deposit,
+    Size,
+    Watch,
+    account,
+    app,
+    behaviours,
+    register,
+    watchdog,
+)
 from hms.core.testing.simulation.promises import described
 from hms.core.testing.virtual_world import NodeProcess, VirtualWorld, play
 from hms.schemas import Event, Message, State
@@ -97,6 +109,27 @@ def test_a_paused_owner_that_wakes_up_writes_nothing_visible() -> None:
         epochs = [commit.epoch for commit in commits(world)]
         assert epochs == sorted(epochs)
         assert first.node.open_shards() == {} or second.node.open_shards() == {}
+
+    play(history)
+
+
+def test_an_owner_that_lost_and_regained_its_shard_unnoticed_learns_what_happened_meanwhile() -> None:
+    async def history(world: VirtualWorld) -> None:
+        client = await world.connect()
+        first = await world.start_node(app, name="first")
+        await client.ask(register("r"), Append(operation="1"))
+        second = await world.start_node(app, name="second")
+        await asyncio.sleep(1)
+        first.node.log.members["first"].believe_on(1_000)  # type: ignore[attr-defined] - the simulated log's
+        world.broker.group.take_away(0)
+        world.broker.notify()
+        await client.tell(watchdog("w"), Beat())
+        while not second.node.open_shards() or state(second, "watchdog/w") != Watch(heard=1):
+            await asyncio.sleep(0.01)
+        world.broker.group.take_away(0)
+        world.broker.notify()
+        await asyncio.sleep(10)
+        assert state(first, "watchdog/w") == Watch(heard=1, silent=SILENCES_MAX)
 
     play(history)
 
