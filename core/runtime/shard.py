@@ -128,8 +128,8 @@ class Shard:
     def prove(self) -> None:
         """Commit something, if only a commit record, once there is nothing else to do.
 
-        The shard may have had another owner meanwhile, unnoticed by this one, whose timers and effects its memory lacks;
-        then the commit is fenced off, and the shard is opened anew.
+        The shard may have had another owner meanwhile, unnoticed by this one; then the commit is fenced off, and the
+        shard is opened anew, before the next message has to wait for that.
         """
         self._proof_due = True
 
