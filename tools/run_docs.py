@@ -199,7 +199,7 @@ class _Page:
         try:
             for group in reversed(self._background):
                 _signal_group(group, signal.SIGINT)
-                if not _wait(partial(_ended, group), self._limit_s):
+                if not wait_until(partial(_ended, group), self._limit_s):
                     _signal_group(group, signal.SIGKILL)
                     raise PageFailed(f"expected the background command to end on SIGINT within {self._limit_s} s")
         finally:
@@ -254,7 +254,7 @@ class _Page:
             self._printed = output.read_text(encoding="utf-8")
             return alike(expected + "...\n", self._printed)
 
-        if not _wait(lambda: seen() or _ended(group), self._limit_s) or not seen():
+        if not wait_until(lambda: seen() or _ended(group), self._limit_s) or not seen():
             raise PageFailed(_difference(block, f"$ {command.strip()}", expected, self._printed))
 
     def _check(self, block: Block, name: str, expected: str) -> None:
@@ -300,7 +300,7 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _wait(condition: Callable[[], bool], limit_s: float) -> bool:
+def wait_until(condition: Callable[[], bool], limit_s: float) -> bool:
     """Poll until the condition holds; False when it did not in time."""
     deadline = time.monotonic() + limit_s
     while not condition():

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from run_docs import PageFailed, run_page
+from run_docs import PageFailed, run_page, wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -27,4 +27,4 @@ def test_a_page_that_fails_leaves_no_component_running(tmp_path: Path) -> None:
     )
     with pytest.raises(PageFailed, match="expected exit code 0"):
         run_page(page)
-    assert not Path("/proc", (tmp_path / "pid").read_text().split()[1], "cmdline").exists()
+    assert wait_until(lambda: not Path("/proc", (tmp_path / "pid").read_text().split()[1]).exists(), 10.0)
