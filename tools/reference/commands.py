@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from cyclopts import App, Parameter
 
+import hms.schemas
 from hms.console.cli import COMMANDS
 
 from . import markdown
@@ -63,4 +65,6 @@ def _default(argument) -> str:  # noqa: ANN001
         return "required"
     if default in (None, "", (), argument.field_info.empty):
         return ""
+    if isinstance(default, Path):  # where the package happens to be installed
+        default = default.relative_to(Path(str(hms.schemas.__file__)).parents[1].parent)
     return "" if default is False else f"`{default}`"
