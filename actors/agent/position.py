@@ -19,9 +19,14 @@ class Position:
         self._saved = self._reached
 
     async def start(self, log: Log, address: str) -> int:
-        """Return where to begin: where the last agent stopped, else with everything that is kept."""
+        """Return where to begin: where the last agent stopped, else with everything that is kept.
+
+        A place beyond the log's end is of a newer copy of it: an older one was restored, and what it says was not read.
+        """
         bounds = await log.watermarks(OUTBOX, partition_of(address, log.partitions))
-        return bounds.start if self._reached is None else max(self._reached, bounds.start)
+        if self._reached is None or self._reached > bounds.high:
+            return bounds.start
+        return max(self._reached, bounds.start)
 
     def reach(self, position: int) -> None:
         """Note that everything before it is done."""

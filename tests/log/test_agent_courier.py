@@ -206,3 +206,19 @@ def test_a_position_is_of_one_log_and_another_log_is_read_from_its_beginning(tmp
         await log.close()
 
     asyncio.run(main())
+
+
+def test_after_an_older_log_was_restored_all_of_its_commands_are_read_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await open_log("simulated:")
+        partition = partition_of("agent/here", log.partitions)
+        await log.append([Draft(OUTBOX, partition, b"agent/here", b"value")] * 3)
+        bounds = await log.watermarks(OUTBOX, partition)
+        for reached, begin in ((bounds.high, bounds.high), (bounds.high + 1, bounds.start)):
+            position = Position(tmp_path / "outbox.json", "this")
+            position.reach(reached)
+            position.save()
+            assert await Position(tmp_path / "outbox.json", "this").start(log, "agent/here") == begin
+        await log.close()
+
+    asyncio.run(main())
