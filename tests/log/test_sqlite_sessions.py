@@ -69,6 +69,24 @@ def test_a_killed_nodes_shards_are_taken_over_before_its_lease_is_over(tmp_path:
     asyncio.run(main())
 
 
+@linux_only
+def test_a_killed_node_is_shown_dead_before_its_lease_is_over(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'log.db'}"
+
+    async def main() -> None:
+        victim = subprocess.Popen([sys.executable, "-c", MEMBER, url], stdout=subprocess.PIPE)  # noqa: ASYNC220
+        assert victim.stdout is not None
+        await asyncio.to_thread(victim.stdout.readline)
+        log = await open_log(url)
+        assert [(node.node, node.alive) for node in await log.nodes()] == [("victim", True)]
+        os.kill(victim.pid, signal.SIGKILL)
+        await asyncio.to_thread(victim.communicate)
+        assert [(node.node, node.alive) for node in await log.nodes()] == [("victim", False)]
+        await log.close()
+
+    asyncio.run(main())
+
+
 def test_a_log_whose_file_is_replaced_takes_nothing_more(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
 

@@ -9,7 +9,7 @@ from ..port import Assignment, NodeInfo
 from . import leases
 from .heads import Heads
 from .reader import Reader
-from .sessions import new_session
+from .sessions import is_over, new_session
 from .times import Times
 from .worker import Worker
 
@@ -20,7 +20,7 @@ LEFT JOIN nodes ON nodes.node = ? AND nodes.session = ?
 LEFT JOIN shards ON holder = nodes.node AND target = nodes.node
 """
 _NODES: Final = """
-SELECT nodes.node, group_concat(shards.shard), seen_us, boot = ? AND expires_us > ? FROM nodes
+SELECT nodes.node, group_concat(shards.shard), seen_us, boot = ? AND expires_us > ?, session FROM nodes
 LEFT JOIN shards ON holder = nodes.node GROUP BY nodes.node ORDER BY nodes.node
 """
 
@@ -90,9 +90,12 @@ class SqliteMembership:
 
 
 async def read_nodes(reader: Reader, monotonic_us: int) -> list[NodeInfo]:
-    """Return all members of the last hour."""
+    """Return all members of the last hour; one whose process is gone is dead, though its lease may still run."""
     rows = await reader.ask(lambda: reader.rows(_NODES, leases.boot_id(), monotonic_us))
-    return [NodeInfo(node, _shards(shards), seen_us, bool(alive)) for node, shards, seen_us, alive in rows]
+    return [
+        NodeInfo(node, _shards(shards), seen_us, bool(leased) and not is_over(session))
+        for node, shards, seen_us, leased, session in rows
+    ]
 
 
 def _shards(joined: str | None) -> frozenset[int]:
