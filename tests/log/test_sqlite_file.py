@@ -26,7 +26,8 @@ def test_the_file_and_its_folder_are_made_for_the_user_alone(tmp_path: Path) -> 
         log = await open_log(f"sqlite:{tmp_path}/new/folder/log.db")
         await log.append([Draft(NORMAL, 0, b"key", b"value")])
         modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new" / "folder").iterdir()}
-        assert modes == dict.fromkeys(("log.db", "log.db-wal", "log.db-shm"), 0o600)
+        files = dict.fromkeys(("log.db", "log.db-wal", "log.db-shm"), 0o600)
+        assert modes == {**files, "log.db-bells": 0o700}
         await log.close()
 
     asyncio.run(main())

@@ -1,7 +1,8 @@
 """The ends of the partitions as this process knows them, and who waits for more.
 
-Own commits bring the new state along. Those of other processes are noticed by polling `PRAGMA data_version`, two
-microseconds a look: every millisecond while anything was written within the last tenth of a second, every twenty when idle.
+Own commits bring the new state along. Other processes ring after theirs (`doorbell`), and anyway `PRAGMA data_version` is
+looked at every twenty milliseconds, two microseconds a look; where there is no bell, every millisecond while anything was
+written within the last tenth of a second.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ class Heads:
         self._data_version = -1
         self._changed_at = self._loop.time()
         self.state = read_state(connection)
+        self.rung = False
+        """Whether other processes can wake this one."""
         self.on_generation: Callable[[], None] = lambda: None
         self._timer = self._loop.call_later(IDLE_POLL_S, self._poll)
 
@@ -78,13 +81,17 @@ class Heads:
             if any(end > positions.get(key, end) for key, end in zip(keys, ends, strict=True)):
                 _settle(future)
 
-    def _poll(self) -> None:
+    def look(self) -> None:
+        """Take over what other processes have written."""
         with contextlib.suppress(sqlite3.Error):  # a lock, a full disk: the next look will do
             version = self._connection.execute("PRAGMA data_version").fetchone()[0]
             if version != self._data_version:
                 self.refresh()
                 self._data_version = version
-        active = self._loop.time() - self._changed_at < ACTIVE_S
+
+    def _poll(self) -> None:
+        self.look()
+        active = not self.rung and self._loop.time() - self._changed_at < ACTIVE_S
         self._timer = self._loop.call_later(BUSY_POLL_S if active else IDLE_POLL_S, self._poll)
 
 

@@ -11,6 +11,7 @@ from ...clock import Clock, SystemClock
 from ...errors import AppendUnknown
 from ..port import Capabilities, Draft, NodeInfo, Slice, Watermarks
 from . import trimming
+from .doorbell import Doorbell
 from .file import connect, open_file
 from .heads import Heads
 from .layout import Layout
@@ -37,8 +38,10 @@ class SqliteLog:
         self._layout = Layout(partitions)
         self._connection = connect(path)
         self._heads = Heads(self._layout, self._connection)
+        self._bell = Doorbell(path, self._heads.look)
+        self._heads.rung = self._bell.works
         self._reader = Reader(path, self._layout, self._heads, self._connection, times.deadline_ms)
-        self._worker = Worker(path, clock, times.deadline_ms, self._heads.apply)
+        self._worker = Worker(path, clock, times.deadline_ms, self._heads.apply, self._bell.ring)
         self._memberships: list[SqliteMembership] = []
 
     @classmethod
@@ -115,6 +118,7 @@ class SqliteLog:
         self._memberships.clear()
         self._heads.close()
         await self._worker.close()
+        self._bell.close()
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 

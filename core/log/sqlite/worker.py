@@ -49,12 +49,15 @@ class Job:
 class Worker:
     """Owns the writing connection and its thread; `deliver` gets answers and the new state on the event loop."""
 
-    def __init__(self, path: Path, clock: Clock, deadline_ms: int, deliver: Callable[[State], None]) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, deadline_ms: int, deliver: Callable[[State], None], ring: Callable[[], None]
+    ) -> None:
         self._path = path
         self._identity = FileIdentity(path)
         self._clock = clock
         self._deadline_s = deadline_ms / 1000
         self._deliver = deliver
+        self._ring = ring
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._connection: sqlite3.Connection | None = None
@@ -152,6 +155,7 @@ class Worker:
             return
         self._answer(answers, state)
         if state is not None:
+            self._ring()
             self._checkpointer.written(self._connected())
 
     def _begin(self, jobs: list[Job]) -> list[Job]:
