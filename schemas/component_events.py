@@ -51,6 +51,13 @@ class ComponentStopRequested(Event):
     at: datetime
 
 
+class ComponentHalted(Event):
+    """The fleet's session ends: whatever is wished, nothing is started until the next one configures the component."""
+
+    reason: str
+    at: datetime
+
+
 class ComponentStarted(Event):
     """The incarnation's process runs; `restarting` exits come before the attempts after the first."""
 

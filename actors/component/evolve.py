@@ -9,6 +9,7 @@ from ...schemas.component_events import (
     ComponentConfigured,
     ComponentExited,
     ComponentGivenUp,
+    ComponentHalted,
     ComponentMissed,
     ComponentPaused,
     ComponentRemoved,
@@ -34,6 +35,7 @@ ComponentEvent: TypeAlias = (
     | DesiredChanged
     | ComponentStartRequested
     | ComponentStopRequested
+    | ComponentHalted
     | ComponentStarted
     | ComponentExited
     | ComponentMissed
@@ -69,6 +71,8 @@ def _fold(state: ComponentState, event: ComponentEvent) -> ComponentState:  # no
             return _start_requested(state, event)
         case ComponentStopRequested():
             return _stop_requested(state, event)
+        case ComponentHalted():
+            return _with(state, halted=True)
         case ComponentStarted():
             return _started(state, event)
         case ComponentExited():
@@ -133,6 +137,7 @@ def _configured(state: ComponentState, event: ComponentConfigured) -> ComponentS
         budget_window_ms=event.budget_window_ms,
         revision=state.revision + tell,
         since=state.since or event.at,
+        halted=False,
     )
 
 
@@ -156,6 +161,7 @@ def _start_requested(state: ComponentState, event: ComponentStartRequested) -> C
         revision=state.revision + 1,
         restart_count=state.restart_count + event.healing,
         given_up="",
+        halted=False,
         since=event.at,
     )
 

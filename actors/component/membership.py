@@ -8,6 +8,7 @@ from ...core.decision import Decision, Send, send
 from ...schemas.component_events import (
     ComponentConfigured,
     ComponentGivenUp,
+    ComponentHalted,
     ComponentRemoved,
     ComponentReset,
     ComponentStartRequested,
@@ -79,7 +80,7 @@ def decide_membership(  # noqa: PLR0911 - one arm a message
 def _configure(state: ComponentState, message: ConfigureComponent, context: Context) -> Decision[ComponentEvent]:
     new = message.model_dump(exclude={"spec"}), message.spec
     old = {name: getattr(state, name) for name in new[0]}, state.spec
-    if new == old:
+    if new == old and not state.halted:
         return settle(state, context, tell=context.sender)
     event = ComponentConfigured(**new[0], spec=message.spec, at=context.now)
     return settle(state, context, event, tell=context.sender)
@@ -103,14 +104,15 @@ def _start(state: ComponentState, message: StartMember, context: Context) -> Dec
 
 
 def _stop(state: ComponentState, message: StopMember, context: Context) -> Decision[ComponentEvent]:
+    halt = _halt(state, message, context)
     if not state.live or message.incarnation not in (None, state.incarnation):
-        return settle(state, context, tell=context.sender)
+        return settle(state, context, *halt, tell=context.sender)
     before = state.phase if isinstance(state.phase, Stopping) else None
     # The own group hears of everything anyway.
     stranger = "" if context.sender == f"group/{state.group}" else context.sender
     kill = message.kill or (before is not None and before.kill)
     if before is not None and before.kill == kill and stranger in ("", before.requester):
-        return settle(state, context, tell=context.sender)
+        return settle(state, context, *halt, tell=context.sender)
     event = ComponentStopRequested(
         incarnation=state.incarnation,
         reason=message.reason,
@@ -118,7 +120,13 @@ def _stop(state: ComponentState, message: StopMember, context: Context) -> Decis
         kill=kill,
         at=context.now,
     )
-    return settle(state, context, event, tell=context.sender)
+    return settle(state, context, *halt, event, tell=context.sender)
+
+
+def _halt(state: ComponentState, message: StopMember, context: Context) -> tuple[ComponentEvent, ...]:
+    """Record the end of a session, which comes from the fleet itself: a wish would not say why nothing runs."""
+    news = context.sender.startswith("fleet/") and state.spec is not None and not state.halted
+    return (ComponentHalted(reason=message.reason, at=context.now),) if news else ()
 
 
 def _give_up(state: ComponentState, message: GiveUpMember, context: Context) -> Decision[ComponentEvent]:

@@ -58,8 +58,8 @@ class ComponentState(State):
     """`spec` is None before it is configured and after it is removed; the counters live on.
 
     `revision` numbers the commands. `sick` says what is wrong with a process that lives; `ill` lasts from then until a
-    process is ready, or not wanted. `unknown`: its host is silent. `(session, sequence)` is the newest word of the host
-    that was believed.
+    process is ready, or not wanted. `unknown`: its host is silent. `halted`: the fleet's session is over. `(session,
+    sequence)` is the newest word of the host that was believed.
     """
 
     spec: ComponentSpec | None = None
@@ -71,6 +71,7 @@ class ComponentState(State):
     desired: Desired = Desired()
     paused: bool = False
     given_up: str = ""
+    halted: bool = False
     unknown: bool = False
     sick: str = ""
     ill: bool = False
@@ -98,6 +99,11 @@ class ComponentState(State):
     def live(self) -> bool:
         """Whether there may be a process."""
         return isinstance(self.phase, Starting | Running | Stopping)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of a session keeps it down, whatever is wished."""
+        return self.halted and not self.live
 
     @property
     def attempt(self) -> int:

@@ -42,6 +42,8 @@ def phase_word(state: ComponentState) -> str:
         return "given_up"
     if state.completed:
         return "completed"
+    if state.ended:
+        return "stopped"
     waits = isinstance(state.phase, Stopped) and state.wished_up
     return "waiting" if waits else state.phase.kind
 
@@ -52,7 +54,7 @@ def health(state: ComponentState) -> str:
         return "unknown"
     if state.given_up or state.sick:
         return "critical"
-    if state.completed or not (state.wished_up or state.live):
+    if state.completed or state.ended or not (state.wished_up or state.live):
         return "stopped"
     match state.phase:
         case Running():

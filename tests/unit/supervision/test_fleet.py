@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from hms.schemas.component import DescribeComponent, StartComponent, StopComponent
-from hms.schemas.component_events import ComponentExited, ComponentRemoved, ComponentStartRequested
-from hms.schemas.fleet import FleetSpec, Limits
+from hms.schemas.component_events import ComponentExited, ComponentHalted, ComponentRemoved, ComponentStartRequested
+from hms.schemas.fleet import Backoff, FleetSpec, Limits
 from hms.schemas.fleet_messages import ApplyFleet, DescribeFleet, FleetStopped, StopFleet, WaveStopped
 from hms.schemas.group import DescribeGroup
 from hms.schemas.group_events import GroupRestarting, RestartCounted
@@ -234,3 +234,34 @@ def test_a_host_tells_what_it_heard(world: Any, spec: Any, fleet_of: Any) -> Non
     world.pass_ms(1_000)
     status = world.ask("host/h1", DescribeHost())
     assert (status.state, status.boot_id, status.components) == ("alive", "boot-1", 2)
+
+
+def test_after_the_end_of_a_session_everything_wished_up_is_stopped_and_the_next_one_waits_again(
+    world: Any, spec: Any, fleet_of: Any
+) -> None:
+    world.host.never_ready.add("cache")
+    backoff = Backoff(first_ms=60_000, max_ms=60_000, jitter=0, stable_ms=60_000)
+    file = fleet_of(
+        spec("cache", "back"), spec("web", depends_on={"cache": "ready"}), spec("sick", "other", backoff=backoff)
+    )
+    world.apply(file)
+    world.crash("sick")
+    assert world.phases("cache", "web", "sick") == {"cache": "running", "web": "waiting", "sick": "exited"}
+    world.stop()
+    for name in ("cache", "web", "sick"):
+        status = world.describe(name)
+        assert (status.phase, status.health, status.desired) == ("stopped", "stopped", "up"), status
+    world.apply(file)
+    assert world.phases("cache", "web") == {"cache": "running", "web": "waiting"}
+    assert world.events(ComponentHalted, "component/web") == [ComponentHalted(reason="test", at=world.now)]
+
+
+def test_what_was_given_up_or_completed_stays_that_after_the_end_of_a_session(
+    world: Any, spec: Any, fleet_of: Any
+) -> None:
+    world.apply(fleet_of(spec("done", restart="transient"), spec("bad", "back"), max_restarts=0))
+    world.crash("done", code=0)
+    world.crash("bad")
+    world.stop()
+    assert world.phases("done", "bad") == {"done": "completed", "bad": "given_up"}
+    assert world.describe("bad").health == "critical"
