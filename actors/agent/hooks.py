@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from ...core.private_folder import make_private
 from ...schemas.component_reports import RunHook
 
 logger = structlog.get_logger("hms.agent")
@@ -23,7 +24,7 @@ class Hooks:
 
     def run(self, hook: RunHook) -> None:
         """Run it, unless one of this id was run before; at most 60 s. Raises `OSError` when it cannot be journalled."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self._folder)
         output = self._folder / f"{hook.hook_id.replace('/', '_')}.log"
         try:
             descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -4,6 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from ...core.private_folder import make_private
+
 
 class HostBusy(RuntimeError):
     """Another agent supervises this fleet on this host; `pid` is its process."""
@@ -27,7 +29,7 @@ class AgentLock:
             HostBusy: Somebody has it.
 
         """
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder)
         path = folder / "agent.lock"
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:

@@ -5,6 +5,7 @@ import socket
 import uuid
 from pathlib import Path
 
+from ...core.private_folder import make_private
 from .shim import tree
 
 
@@ -20,7 +21,7 @@ def state_folder(override: str | Path | None = None) -> Path:
 def host_id(state: Path) -> str:
     """Return this host's id, drawn once and kept in the state folder: `HOSTNAME-` and 12 hexadecimal digits."""
     path = state / "host-id"
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(state)
     if not path.exists():
         drawn = state / f"host-id.{uuid.uuid4().hex}"
         drawn.write_text(f"{socket.gethostname().split('.')[0] or 'host'}-{uuid.uuid4().hex[:12]}\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ...core.private_folder import make_private
 from ...schemas.record import Record
 from .command import HostCommand
 from .shim import record
@@ -60,6 +61,6 @@ class Journal:
         self._write(self.entry.model_copy(update={"attempt": self.entry.attempt + 1, "restarted_at": restarted_at}))
 
     def _write(self, entry: Entry) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self._folder)
         record.store(str(self._folder), FILE, entry.model_dump(mode="json"))
         self.entry = entry

@@ -20,6 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from ...core.private_folder import make_private
 from .command import HostCommand, stop_signal
 from .shim import record, tree
 
@@ -100,7 +101,7 @@ class Run(NamedTuple):
 
     def abandon(self, reason: str) -> bool:
         """Make sure that this run never begins; False if it has begun after all."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self.folder)
         descriptor = os.open(self.folder / record.LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

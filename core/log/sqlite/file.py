@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ...errors import LogUnreachable, ValidationFailed
+from ...private_folder import make_private
 from ..port import DEFAULT_PARTITIONS
 from .layout import Layout
 
@@ -126,7 +127,7 @@ def _create_empty(path: Path) -> None:
     """Make the file ours alone before SQLite sees it: the WAL and its index take over its mode."""
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(path.parent)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
