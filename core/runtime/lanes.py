@@ -60,6 +60,11 @@ class Lanes:
         """Tell whether something of the lane is buffered."""
         return bool(self._buffers[lane])
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is read and not consumed."""
+        return not any(self._buffers)
+
     def positions(self) -> tuple[int, ...]:
         """Return each lane's next offset to consume."""
         return tuple(

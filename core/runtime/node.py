@@ -16,8 +16,9 @@ from .history import History, LogHistory
 from .installed import Behaviours
 from .pace import Pace
 from .schema_store import SchemaStore
-from .shard import Shard, ShardStatistics, Surroundings
+from .shard import Shard, ShardStatistics
 from .shard_options import ShardOptions
+from .surroundings import Surroundings
 
 logger = structlog.get_logger("hms.node")
 APPS_SETTING = "apps"

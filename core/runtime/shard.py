@@ -11,22 +11,17 @@ from zlib import crc32
 
 import structlog
 
-from ..clock import Clock
 from ..errors import OutsideError
-from ..log.port import EVENTS, LANES, Log, Writer
+from ..log.port import EVENTS, LANES, Writer
 from .commit_record import commit_draft, following
 from .effects import EffectRunner
-from .history import History
 from .housekeeping import Housekeeping
 from .inbound import Inbound
-from .installed import Behaviours
 from .lanes import Lanes
-from .pace import Pace
 from .records import TIMER_LANE
 from .restore import ShardMemory, restore
-from .schema_store import SchemaStore
 from .shard_clock import ShardClock
-from .shard_options import ShardOptions
+from .surroundings import Surroundings
 from .turn import Turn
 from .wire import Pen
 
@@ -53,20 +48,6 @@ class Care(NamedTuple):
 
     positions: tuple[int, ...]
     opened_us: int
-
-
-class Surroundings(NamedTuple):
-    """What all shards of a node share."""
-
-    log: Log
-    behaviours: Behaviours
-    schemas: SchemaStore
-    clock: Clock
-    options: ShardOptions
-    history: History
-    pace: Pace
-    owner: str
-    code_version: str
 
 
 class Shard:
@@ -176,6 +157,9 @@ class Shard:
         """Consume one slice and commit it; return whether there was anything."""
         await self._lanes.fill()
         limit_us = await self._timers_may_fire_until()
+        if self._lanes.empty and limit_us is None:
+            self._around.pace.rest(self.number)
+            return False
         if self._careful():
             turn = await self._careful_turn(limit_us)
         else:
