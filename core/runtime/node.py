@@ -158,6 +158,8 @@ class Node:
         missed = assignment.generation > self._generation + 1
         self._generation = assignment.generation
         taken_away = [shard for shard in self._owned if shard not in assignment.shards]
+        if taken_away:
+            logger.warning("shards_taken_away", node=self.name, shards=taken_away, left=len(assignment.shards))
         await asyncio.gather(*(self._give_up(shard) for shard in taken_away))
         if missed:  # a shard may have been given to this node and taken away again without its knowing
             self._unreleased.update(dict.fromkeys(range(self.log.partitions)))
