@@ -30,6 +30,7 @@ from ..show import say, show_one
 from .status import KIND, item_of
 
 POLL_S: Final = 0.1
+ANSWER_MS: Final = 10_000
 ENDED: Final = ("stopped", "exited", "completed", "given_up", "unconfigured")
 HIDDEN: Final = ("spec", "exits", "spec_hash")
 
@@ -120,7 +121,7 @@ def is_down(status: ComponentStatus) -> bool:
 
 async def _say_once(component: str, wish: Asks[Any, ComponentStatus], options: Options) -> None:
     async with asking(options.url) as client:
-        await _answer(client, await _ask(client, component, wish), options)
+        await _answer(client, await _ask(client, component, wish, _unknown(wish)), options)
 
 
 async def _carry_out(
@@ -132,14 +133,14 @@ async def _carry_out(
     options: Options,
 ) -> None:
     async with asking(options.url) as client:
-        before = await _ask(client, component, DescribeComponent())
+        before = await _ask(client, component, DescribeComponent(), f"`{_verb(wish)}` was not asked of it")
         reached = condition(before)
-        status = await _ask(client, component, wish)
+        status = await _ask(client, component, wish, _unknown(wish))
         deadline = time.monotonic() + timeout
         while not (no_wait or reached(status)):
             _check_hope(status, deadline, timeout)
             await asyncio.sleep(POLL_S)
-            status = await _ask(client, component, DescribeComponent())
+            status = await _ask(client, component, DescribeComponent(), f"{_unknown(wish)}; the wish stands")
         await _answer(client, status, options)
 
 
@@ -156,9 +157,24 @@ def _check_hope(status: ComponentStatus, deadline: float, timeout: float) -> Non
         )
 
 
-async def _ask(client: Client, component: str, message: Asks[Any, ComponentStatus]) -> ComponentStatus:
+def _verb(wish: Asks[Any, ComponentStatus]) -> str:
+    """Return what was typed: `stop` for a `StopComponent`."""
+    return type(wish).__name__.removesuffix("Component").lower()
+
+
+def _unknown(wish: Asks[Any, ComponentStatus]) -> str:
+    return f"whether `{_verb(wish)}` happens is not known"
+
+
+async def _ask(client: Client, component: str, message: Asks[Any, ComponentStatus], otherwise: str) -> ComponentStatus:
+    """Ask the component; `otherwise` is what silence means for the one who typed the command."""
     address: Address[Any] = Address(KIND + component)
-    status: ComponentStatus = await client.ask(address, message, priority="high", timeout_ms=10_000)
+    try:
+        status: ComponentStatus = await client.ask(address, message, priority="high", timeout_ms=ANSWER_MS)
+    except AskTimedOut as error:
+        raise AskTimedOut(
+            f"no answer from component {component} in {ANSWER_MS / 1_000:g} s: {otherwise}; is a node well? see `hms doctor`"
+        ) from error
     return status
 
 
