@@ -19,7 +19,7 @@ from .cli.show import say, write, write_line
 from .session.apps import load_apps
 
 AppOption = Annotated[tuple[str, ...], Parameter(name="--app", help="An app to run, as MODULE:ATTRIBUTE")]
-NameOption = Annotated[str, Parameter(help="What the node is called among the others [default: HOST-PID]")]
+NameOption = Annotated[str, Parameter(help="What the node is called among the others", show_default="HOST-PID")]
 POLL_S: Final = 0.2
 
 
@@ -48,7 +48,7 @@ async def _run(apps: tuple[App, ...], name: str, options: Options) -> int:
 
 async def _watch(running: Node, ending: asyncio.Event, options: Options) -> int:
     """Tell whenever the shards change, until the end; a shard whose history is broken ends it badly."""
-    known: tuple[int, ...] | None = None
+    known: tuple[int, ...] = ()  # before the first shard there is nothing to tell
     while not ending.is_set():
         owned = tuple(shard.shard for shard in running.statistics().shards)
         if owned != known:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ..actors.agent import binding_of
 from ..actors.agent.binding import LogBoundElsewhere
-from ..actors.fleet import FleetFileInvalid, plan, read_fleet
+from ..actors.fleet import plan, read_fleet
 from ..actors.host import HostBusy
 from ..core.app import App
 from ..core.errors import HmsError
@@ -43,16 +43,12 @@ def up(
 ) -> int:
     """Supervise the processes of a fleet file.
 
-    Ctrl-C (or TERM) stops them in reverse order of dependency, a second one kills them; HUP reads the file again and
-    applies the difference. Killed itself, it leaves them running, and the next `hms up` takes them over. Exit code 10 says
-    that a component had been given up.
-
+    Ctrl-C (or TERM) stops them in reverse order of dependency, a second one kills them. HUP reads the file again and
+    applies the difference. Killed itself (SIGKILL), it leaves them running, and the next `hms up` takes them over. Exit
+    code 10 says that a component had been given up.
     """
     quiet()
-    try:
-        spec = read_fleet(file)
-    except FleetFileInvalid as error:
-        raise Stop(Exit.USAGE, str(error)) from error
+    spec = read_fleet(file)
     relax()
     if plan:
         return asyncio.run(_show_plan(spec, options))

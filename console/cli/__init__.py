@@ -51,14 +51,28 @@ def _run(tokens: list[str]) -> int:
         name="hms",
         help="Keep a fleet of components alive, and answer for it.",
         version=hms.__version__,
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), show_default=_default_text),
         suppress_keyboard_interrupt=False,
     )
     for name, (place, what) in COMMANDS.items():
         app.command(place, name=name, help=what)
     app.register_install_completion_command()
+    if not {"--help", "-h"}.isdisjoint(tokens):
+        _show_docstring(app, tokens)
     result: Any = app(tokens, exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
     return result if isinstance(result, int) else 0
+
+
+def _show_docstring(app: Any, tokens: list[str]) -> None:
+    """Let the help of one command be all of its docstring: the short text that it came with is for the list."""
+    _, chain, _ = app.parse_commands([token for token in tokens if token not in {"--help", "-h"}])
+    if chain[-1].default_command is not None:
+        chain[-1].help = None
+
+
+def _default_text(default: object) -> str | None:
+    """Return what help says of a default; nothing where nothing is the default."""
+    return None if default in (None, "", (), False) else str(default)
 
 
 def _check_command(tokens: list[str]) -> None:
@@ -70,7 +84,7 @@ def _check_command(tokens: list[str]) -> None:
     from .exit_codes import Exit, Stop  # noqa: PLC0415
 
     close = get_close_matches(tokens[0], COMMANDS, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(COMMANDS)}"
+    hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(COMMANDS)}."
     raise Stop(Exit.USAGE, f"no command {tokens[0]!r}; {hint} See: hms --help")
 
 

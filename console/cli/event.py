@@ -16,7 +16,7 @@ from .journal import Entry, Journal, topics_named
 from .opened import reading
 from .options import DEFAULTS, Options
 from .plain_value import plain
-from .show import Columns, Item, cell, say, show_list, show_one, text, write, write_line
+from .show import Columns, Item, say, show_line, show_list, show_one, text, write, write_line
 
 app = App(name="event", help="Events: what happened, from the log.")
 
@@ -73,6 +73,8 @@ async def list_events(
 ) -> None:
     """List events in the order of the log, oldest first.
 
+    As text, the data is cut to the terminal's width, elsewhere to 300 characters; -o json and -o jsonl have all of it.
+
     JSON: an array of `topic, partition, offset, appended_at, envelope, data`; bytes are base64, instants ISO 8601 in
     UTC. What the runtime notes for itself (commit records, timers, effects) is left out without --all or its --type.
     """
@@ -85,7 +87,7 @@ async def list_events(
                 write_line(entry.item())
         else:
             newest = deque([entry.item() async for entry in found], maxlen=limit)
-            show_list(list(newest), options.form, COLUMNS)
+            show_list(list(newest), options.form, COLUMNS, cut_last=True)
         say(await freshness_line(log))
 
 
@@ -127,7 +129,10 @@ async def tail(
     limit: Annotated[int | None, Parameter(alias="-n", help="End after so many")] = None,
     options: Options = DEFAULTS,
 ) -> None:
-    """Follow events from now on, or from --since on; json is an item a line here, as jsonl."""
+    """Follow events from now on, or from --since on; json is an item a line here, as jsonl.
+
+    As text, the data is cut to the terminal's width, elsewhere to 300 characters.
+    """
     wanted = EventFilter(type, actor, correlation, everything=all_)
     topics = _topics(topic)
     async with reading(options.url) as log:
@@ -149,7 +154,7 @@ async def tail(
 def _show_line(entry: Entry, options: Options) -> None:
     item = entry.item()
     if options.form == "text":
-        write("  ".join(cell(item, of) for of in COLUMNS.values()), at_once=True)
+        show_line(item, COLUMNS)
     else:
         write_line(item, at_once=True)
 

@@ -1,5 +1,6 @@
 """What a command's end means to a shell: the codes, and which error leads to which."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -43,8 +44,6 @@ def explained(error: Exception) -> tuple[int, str]:
         case Refused():
             missing = error.refusal_code.endswith("not_found")
             return (Exit.NOT_FOUND if missing else Exit.FAILED), f"refused: {error}"
-        case HmsError():
-            return next(code for kind, code in _CODES if isinstance(error, kind)), str(error)
     return _foreign(error)
 
 
@@ -57,11 +56,18 @@ def _foreign(error: Exception) -> tuple[int, str]:
 
     match error:
         case CycloptsError():
-            return Exit.USAGE, f"{error} See: hms --help"
+            return Exit.USAGE, _mistyped(str(error), error.command_chain or ())
         case FleetFileInvalid():
             return Exit.USAGE, str(error)
+        case HmsError():
+            return next(code for kind, code in _CODES if isinstance(error, kind)), str(error)
         case ContractError() | OSError():
             return Exit.FAILED, str(error)
     return Exit.FAILED, (
         f"a bug: {type(error).__name__}: {error}. HMS_TRACEBACK=1 shows where; please report it with that"
     )
+
+
+def _mistyped(mistake: str, command: Sequence[str]) -> str:
+    mistake = mistake.strip()
+    return f"{mistake}{'' if mistake.endswith(('.', '!', '?')) else '.'} See: {' '.join(('hms', *command, '--help'))}"

@@ -43,8 +43,20 @@ async def asking(url: str) -> AsyncIterator["Client"]:
 
 
 def quiet() -> None:
-    """Let the log messages of what is below go to stderr, warnings and worse."""
+    """Let the log messages of what is below go to stderr, warnings and worse, as plain lines.
+
+    A traceback comes without the values of variables: they may hold what is secret, and are pages long.
+    """
     structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.set_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(
+                colors=False, pad_event_to=0, pad_level=False, exception_formatter=structlog.dev.plain_traceback
+            ),
+        ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )

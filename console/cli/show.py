@@ -1,6 +1,7 @@
 """How answers look: tables and details for people, arrays and lines of JSON for programs. Only this writes to stdout."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -12,17 +13,21 @@ Columns = Mapping[str, str | Callable[[Item], str]]
 """Heading -> the field's name, or what makes the cell of an item."""
 
 GAP: Final = "  "
+CUT_CHARS: Final = 300
+"""So much of a long last column where stdout is no terminal; on one, what fits its width."""
+ROOM_MIN: Final = 20
 
 
-def show_list(items: Sequence[Item], form: Form, columns: Columns) -> None:
-    """Show items: a table, an array, or an item a line."""
+def show_list(items: Sequence[Item], form: Form, columns: Columns, *, cut_last: bool = False) -> None:
+    """Show items: a table (of whose last column only the beginning is shown, if asked), an array, or an item a line."""
     if form == "json":
         write(json.dumps(list(items), ensure_ascii=False, indent=2))
     elif form == "jsonl":
         for item in items:
             write_line(item)
     elif items:
-        _table(list(columns), [[cell(item, of) for of in columns.values()] for item in items])
+        rows = [[cell(item, of) for of in columns.values()] for item in items]
+        _table(list(columns), _cut_last(rows) if cut_last else rows)
 
 
 def show_one(item: Item, form: Form, *, leave_out: Iterable[str] = ()) -> None:
@@ -69,6 +74,20 @@ def text(value: Any) -> str:
         case dict() | list():
             return json.dumps(value, ensure_ascii=False)
     return str(value)
+
+
+def show_line(item: Item, columns: Columns) -> None:
+    """Show one item in one line, at once, with as much of the last column as `show_list` shows."""
+    ((*cells, last),) = _cut_last([[cell(item, of) for of in columns.values()]])
+    write(GAP.join((*cells, last)), at_once=True)
+
+
+def _cut_last(rows: list[list[str]]) -> list[list[str]]:
+    room = CUT_CHARS
+    if sys.stdout.isatty():
+        taken = sum(max(map(len, column)) + len(GAP) for column in list(zip(*rows, strict=True))[:-1])
+        room = max(shutil.get_terminal_size().columns - taken, ROOM_MIN)
+    return [[*cells, last if len(last) <= room else last[: room - 1] + "…"] for *cells, last in rows]
 
 
 def _table(headings: list[str], rows: list[list[str]]) -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
+from hms.actors.fleet import FleetFileInvalid, Mistake
+from hms.console.cli import COMMANDS, main
 from hms.console.cli.doctor import verdict
 from hms.console.cli.doctor.check import Check
 from hms.console.cli.event_filter import EventFilter
@@ -15,8 +18,9 @@ from hms.console.cli.freshness import Freshness
 from hms.console.cli.instants import instant_us
 from hms.console.cli.journal import Entry, topics_named
 from hms.console.cli.log_address import log_file, log_url
+from hms.console.cli.opened import quiet
 from hms.console.cli.plain_value import instant, plain
-from hms.console.cli.show import show_list, show_one, text
+from hms.console.cli.show import show_line, show_list, show_one, text
 from hms.core.errors import (
     AskTimedOut,
     DestinationNotFound,
@@ -92,6 +96,7 @@ def test_records_are_objects_and_one_in_a_union_says_which_it_is() -> None:
         (ValidationFailed("x"), 1),
         (HistoryBroken("x"), 1),
         (UnknownSchema(7), 1),
+        (FleetFileInvalid([Mistake("fleet.yaml", 1, 1, "", "a fleet", "nothing", "write one")]), 2),
         (PermissionError(13, "Permission denied"), 1),
     ],
 )
@@ -239,3 +244,91 @@ def test_the_doctor_fails_before_it_calls_the_fleet_ill() -> None:
     assert verdict([well, odd]) == Exit.OK
     assert verdict([well, Check("c", "ill", "")]) == Exit.UNHEALTHY
     assert verdict([Check("c", "ill", ""), Check("d", "fail", "")]) == Exit.FAILED
+
+
+def test_the_last_column_is_cut_where_that_is_asked_for_and_json_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = {"ID": "id", "DATA": "data"}
+    items = [{"id": "a", "data": "x" * 301}, {"id": "bc", "data": "y" * 300}]
+    show_list(items, "text", columns, cut_last=True)
+    show_line(items[0], columns)
+    cut = "x" * 299 + "…"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["ID  DATA", f"a   {cut}", "bc  " + "y" * 300, f"a  {cut}"]
+    show_list(items, "json", columns, cut_last=True)
+    assert json.loads(capsys.readouterr().out) == items
+
+
+def test_on_a_terminal_the_last_column_gets_what_the_others_leave(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    show_line({"id": "abc", "data": "x" * 100}, {"ID": "id", "DATA": "data"})
+    assert capsys.readouterr().out == "abc  " + "x" * 54 + "…\n"
+    show_list([{"id": "abc", "data": "x" * 100}], "text", {"ID": "id", "DATA": "data"}, cut_last=True)
+    assert capsys.readouterr().out.splitlines()[1] == "abc  " + "x" * 54 + "…"
+
+
+@pytest.mark.parametrize(
+    ("words", "whole"),
+    [
+        (["up"], ["HUP reads the file again", "SIGKILL", "takes them over", "code 10"]),
+        (["component", "stop"], ["it stays down until somebody starts it."]),
+        (["event", "list"], ["cut to the terminal's width"]),
+    ],
+)
+def test_the_help_of_a_command_is_all_of_its_docstring(
+    words: list[str], whole: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--help"]) == Exit.OK
+    shown = " ".join(capsys.readouterr().out.split())
+    assert [text for text in whole if text not in shown] == []
+
+
+def test_the_list_of_commands_has_the_short_text_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == Exit.OK
+    shown = " ".join(capsys.readouterr().out.split())
+    assert [name for name, (_, what) in COMMANDS.items() if f"{name} {what[:30]}" not in shown] == []
+
+
+def test_help_shows_one_default_and_none_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["node", "--help"]) == Exit.OK
+    shown = capsys.readouterr().out
+    assert shown.count("HOST-PID") == 1
+    assert not any(empty in shown for empty in ('""', "()", "False", "None"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["doctor", "--bad"], "hms: Unknown option: --bad. See: hms doctor --help\n"),
+        (["up"], 'hms: Command "up" parameter --file requires an argument. See: hms up --help\n'),
+        (["up", "-f", "x", "extra"], "hms: Unused Tokens: ['extra']. See: hms up --help\n"),
+    ],
+)
+def test_a_mistyped_command_is_answered_in_sentences(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == Exit.USAGE
+    assert capsys.readouterr().err == said
+
+
+def fail_with(secret: str) -> None:
+    raise ValueError(len(secret))
+
+
+def test_warnings_are_plain_lines_and_a_traceback_tells_no_values(capsys: pytest.CaptureFixture[str]) -> None:
+    before = structlog.get_config()
+    quiet()
+    try:
+        fail_with("hush" * 2)
+    except ValueError:
+        structlog.get_logger("hms.test").exception("it_failed", shard=3)
+    finally:
+        structlog.configure(**before)
+    said = capsys.readouterr().err
+    first, *trace = said.splitlines()
+    assert first.split("Z ", 1)[1] == "[error] it_failed shard=3"
+    assert trace[-1] == "ValueError: 8"
+    assert "hushhush" not in said
+    assert "\x1b" not in said

@@ -63,6 +63,8 @@ def _default(argument) -> str:  # noqa: ANN001
     default = argument.field_info.default
     if argument.required:
         return "required"
+    if isinstance(argument.show_default, str):  # drawn or found when it runs
+        return argument.show_default
     if default in (None, "", (), argument.field_info.empty):
         return ""
     if isinstance(default, Path):  # where the package happens to be installed

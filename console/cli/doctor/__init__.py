@@ -48,5 +48,7 @@ async def _checks_of_log(url: str) -> list[Check]:
             checks += await fleet_checks(log)
             say(await freshness_line(log))
     except HmsError as error:
-        checks.append(Check("log", "fail", str(error), "see `hms log verify`, and docs/how-to for restoring a backup"))
+        checks.append(
+            Check("log", "fail", str(error), "see `hms log verify`; docs/operations/backup.md restores a backup")
+        )
     return checks
