@@ -35,7 +35,7 @@ class Doorbell:
         self._socket.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self.works = False
-        with contextlib.suppress(OSError, NotImplementedError):
+        with contextlib.suppress(OSError):
             self._hang()
 
     def _hang(self) -> None:
