@@ -117,7 +117,7 @@ class WithoutCheckpoints:
         self, topic: str, partition: int, position: int, *, records_max: int = 500, headers: bool = True
     ) -> Slice:
         """Read events."""
-        return await self._log.read(topic, partition, position, records_max=records_max)
+        return await self._log.read(topic, partition, position, records_max=records_max, headers=headers)
 
     async def watermarks(self, topic: str, partition: int) -> Watermarks:
         """Return bounds; nothing but events is there."""
