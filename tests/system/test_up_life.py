@@ -1,5 +1,6 @@
 """`hms up` from its start to its end: adopted, changed, stopped in order, with the log and without it."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -224,3 +225,29 @@ def test_a_signal_at_the_very_start_leaves_nothing_behind(shop: Any, number: sig
     up.send_signal(number)
     up.wait(30)
     assert not shop.processes()
+
+
+def test_a_change_is_refused_at_once_when_the_one_who_would_make_it_was_killed(shop: Any) -> None:
+    shop.write({"web": {}})
+    shop.up()
+    shop.pids("web")
+    shop.end(signal.SIGKILL)
+    listed = shop.hms("component", "list")
+    assert "no node runs" in listed.stderr
+    stopped = shop.hms("component", "stop", "web")
+    assert (stopped.returncode, stopped.stdout) == (5, "")
+    assert "no node runs" in stopped.stderr
+
+
+def test_after_a_clean_end_all_is_stopped_and_nothing_of_the_state_is_open_to_others(shop: Any) -> None:
+    shop.write({"db": {}, "web": {"depends_on": ["db"]}})
+    shop.up()
+    shop.pids("db", "web")
+    assert shop.end() == 0
+    found = json.loads(shop.hms("component", "list", "-o", "json").stdout)
+    assert [(one["id"], one["phase"], one["health"], one["desired"]) for one in found] == [
+        ("db", "stopped", "stopped", "up"),
+        ("web", "stopped", "stopped", "up"),
+    ]
+    state = shop.folder / "state"
+    assert {path.stat().st_mode & 0o077 for path in [state, *state.rglob("*")] if path.is_dir()} == {0}
