@@ -326,3 +326,17 @@ def test_the_list_of_commands_imports_none_of_them(tmp_path: Path) -> None:
     ):
         assert f" {command} " in done.stdout
     assert not {"pydantic", "fastavro", "hms.console.up"} & set(done.stdout.splitlines()[-1].split())
+
+
+def test_a_node_says_nothing_of_shards_before_it_has_some(tmp_path: Path) -> None:
+    command = [HMS, "node", "--log", f"sqlite:{tmp_path / 'log.db'}", "-o", "jsonl"]
+    node = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert node.stdout is not None
+        assert json.loads(node.stdout.readline())["shards"] != []
+        node.terminate()
+        _, said = node.communicate(timeout=30)
+    finally:
+        node.kill()
+    assert node.returncode == 0
+    assert "drains" in said
