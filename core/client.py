@@ -152,7 +152,14 @@ class Client:
         if mistake := mistake_in(envelope):
             raise ValidationFailed(mistake)
         body = record_type.encode_body(record)
-        return message_draft(record_type, body, envelope, self.log.partitions, ShardOptions.value_bytes_max)
+        return message_draft(
+            record_type,
+            body,
+            envelope,
+            self.log.partitions,
+            ShardOptions.value_bytes_max,
+            headers=self.log.capabilities.headers,
+        )
 
     async def _append(self, draft: Draft) -> None:
         """Append; an answer that was lost is no reason to fail, because the same id counts once."""

@@ -178,7 +178,14 @@ class Courier:
             PROTOCOL_VERSION,
         )
         body = record_type.encode_body(parcel.message)
-        return message_draft(record_type, body, envelope, log.partitions, ShardOptions.value_bytes_max)
+        return message_draft(
+            record_type,
+            body,
+            envelope,
+            log.partitions,
+            ShardOptions.value_bytes_max,
+            headers=log.capabilities.headers,
+        )
 
 
 def _tells_an_end(batch: list[Parcel]) -> bool:

@@ -82,6 +82,8 @@ class Capabilities(NamedTuple):
     """What is acknowledged survives the process."""
     shared: bool
     """Several processes may use it at once."""
+    headers: bool
+    """Tools of others read the headers; where they do not, the copy of the envelope that headers are is not written."""
 
 
 class Writer(Protocol):

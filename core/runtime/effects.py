@@ -132,7 +132,14 @@ class EffectRunner:
             PROTOCOL_VERSION,
         )
         body = record_type.encode_body(outcome)
-        return message_draft(record_type, body, envelope, self._log.partitions, self._options.value_bytes_max)
+        return message_draft(
+            record_type,
+            body,
+            envelope,
+            self._log.partitions,
+            self._options.value_bytes_max,
+            headers=self._log.capabilities.headers,
+        )
 
     async def _report(self, actor: str, pending: PendingEffect, draft: Draft) -> None:
         while True:

@@ -57,6 +57,7 @@ class Shard:
         self.number = number
         self._around = around
         self._options = around.options
+        self._headers = around.log.capabilities.headers
         self._stopping = False
         self._proof_due = False
         self._waiting: asyncio.Future[None] | None = None
@@ -180,7 +181,14 @@ class Shard:
         around = self._around
         now_us = self._clock.now_us()
         return Turn(
-            self.number, around.log.partitions, around.behaviours, memory.actors, memory.answers, self._options, now_us
+            self.number,
+            around.log.partitions,
+            around.behaviours,
+            memory.actors,
+            memory.answers,
+            self._options,
+            now_us,
+            headers=self._headers,
         )
 
     def _take_slice(self, turn: Turn) -> None:
@@ -230,7 +238,14 @@ class Shard:
     async def _commit(self, turn: Turn, positions: tuple[int, ...], attempting: tuple[int, ...] = ()) -> None:
         memory = self._memory
         sequence = memory.head.sequence + 1
-        pen = Pen(self.number, self._around.log.partitions, self._around.behaviours.contract, 1 << 30, turn.now_us)
+        pen = Pen(
+            self.number,
+            self._around.log.partitions,
+            self._around.behaviours.contract,
+            1 << 30,
+            turn.now_us,
+            headers=self._headers,
+        )
         upkeep = self._housekeeping.prepare(pen, sequence, turn)
         sent = [*turn.drafts, *upkeep.drafts]
         record = commit_draft(

@@ -56,6 +56,8 @@ class Turn:
         answers: AnswerTable,
         options: ShardOptions,
         now_us: int,
+        *,
+        headers: bool = True,
     ) -> None:
         self._shard = shard
         self._partitions = partitions
@@ -66,7 +68,7 @@ class Turn:
         self._options = options
         self.now_us = now_us
         self.now = EPOCH + timedelta(microseconds=now_us)
-        self._pen = Pen(shard, partitions, behaviours.contract, options.value_bytes_max, now_us)
+        self._pen = Pen(shard, partitions, behaviours.contract, options.value_bytes_max, now_us, headers=headers)
         self.drafts: list[Draft] = []
         self._replies = Replies(self._pen, behaviours, self.drafts)
         self.inputs: list[dict[str, Any]] = []
@@ -355,7 +357,19 @@ class Turn:
             return
         key = (envelope.source, envelope.id, envelope.destination)
         given = Remembered(*key, inbound.lane, stored.at_us, verdict, answer)
-        self.inputs.append({"offset": stored.offset, "timer": "", **given._asdict()})
+        self.inputs.append(
+            {
+                "lane": inbound.lane,
+                "offset": stored.offset,
+                "verdict": verdict,
+                "actor": envelope.destination,
+                "timer": "",
+                "source": envelope.source,
+                "id": envelope.id,
+                "at_us": stored.at_us,
+                "answer": answer,
+            }
+        )
         self.new_answers[key] = given
         self._answered_bytes += given.size
 

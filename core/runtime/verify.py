@@ -68,7 +68,16 @@ async def replay_shard(
     for transaction in await transactions(log, shard, behaviours) if history is None else history:
         fields = transaction.fields
         memory.head = following(memory.head, fields, transaction.record.value or b"", f"shard {shard}")
-        turn = Turn(shard, log.partitions, behaviours, memory.actors, memory.answers, options, fields["now"])
+        turn = Turn(
+            shard,
+            log.partitions,
+            behaviours,
+            memory.actors,
+            memory.answers,
+            options,
+            fields["now"],
+            headers=log.capabilities.headers,
+        )
         for given in fields["inputs"]:
             _again(turn, given, lanes, behaviours, attempting)
         differences += [Difference(shard, fields["sequence"], what) for what in _compare(turn, transaction)]

@@ -30,7 +30,13 @@ def framed(contract: Contract, record: Record) -> bytes:
 
 
 def message_draft(
-    record_type: RecordType[Any], body: bytes, envelope: Envelope, partitions: int, bytes_max: int
+    record_type: RecordType[Any],
+    body: bytes,
+    envelope: Envelope,
+    partitions: int,
+    bytes_max: int,
+    *,
+    headers: bool = True,
 ) -> Draft:
     """Return the draft of a message to an actor (its lane's topic) or to a participant outside (the outbox)."""
     destination = envelope.destination
@@ -38,7 +44,7 @@ def message_draft(
     value = record_type.wire(body, envelope)
     _check_size(value, envelope, bytes_max)
     key = destination.encode()
-    return Draft(topic, partition_of(key, partitions), key, value, headers_for(envelope))
+    return Draft(topic, partition_of(key, partitions), key, value, headers_for(envelope) if headers else ())
 
 
 def _check_size(value: bytes, envelope: Envelope, bytes_max: int) -> None:
@@ -52,11 +58,14 @@ def _check_size(value: bytes, envelope: Envelope, bytes_max: int) -> None:
 class Pen:
     """Writes what one turn of one shard produces, all of it stamped with the turn's time."""
 
-    def __init__(self, shard: int, partitions: int, contract: Contract, bytes_max: int, now_us: int) -> None:
+    def __init__(
+        self, shard: int, partitions: int, contract: Contract, bytes_max: int, now_us: int, *, headers: bool = True
+    ) -> None:
         self._shard = shard
         self._partitions = partitions
         self._contract = contract
         self._bytes_max = bytes_max
+        self._headers = headers
         self.now_us = now_us
 
     def event(self, actor: str, cause: Cause, event: Event, event_id: str) -> Draft:
@@ -77,7 +86,7 @@ class Pen:
         )
         value = record_type.wire(record_type.encode_body(event), envelope)
         _check_size(value, envelope, self._bytes_max)
-        return Draft(EVENTS, self._shard, actor.encode(), value, headers_for(envelope))
+        return Draft(EVENTS, self._shard, actor.encode(), value, headers_for(envelope) if self._headers else ())
 
     def send(self, actor: str, cause: Cause, sending: Send, index: int) -> Draft:
         """Return a message that an actor sends; without a priority of its own it stays on its cause's lane."""
@@ -117,7 +126,7 @@ class Pen:
 
     def message(self, record_type: RecordType[Any], body: bytes, envelope: Envelope) -> Draft:
         """Return a message whose envelope is known."""
-        return message_draft(record_type, body, envelope, self._partitions, self._bytes_max)
+        return message_draft(record_type, body, envelope, self._partitions, self._bytes_max, headers=self._headers)
 
     def own(self, key: str, topic: str, record: Record, *, id_parts: tuple[str, ...]) -> Draft:
         """Return a record of the shard itself (commit record, checkpoint), addressed to itself."""
@@ -133,7 +142,7 @@ class Pen:
             id_, key, key, record_type.name, self.now_us, id_, None, None, "normal", None, PROTOCOL_VERSION
         )
         value = record_type.wire(body, envelope)
-        return Draft(topic, self._shard, key.encode(), value, headers_for(envelope))
+        return Draft(topic, self._shard, key.encode(), value, headers_for(envelope) if self._headers else ())
 
     def dead_letter(self, stored: Stored, envelope: Envelope | None, reason: str, detail: object) -> Draft:
         """Return the dead letter of a message: whole, or its hash and place when it is too large."""

@@ -14,7 +14,7 @@ from .writer import SimulatedWriter
 class SimulatedLog:
     """Made by `SimulatedBroker.connect`; after `SimulatedBroker.crash` nothing works any more."""
 
-    capabilities = Capabilities(markers=True, open_transactions=True, durable=False, shared=False)
+    capabilities = Capabilities(markers=True, open_transactions=True, durable=False, shared=False, headers=True)
 
     def __init__(self, broker: SimulatedBroker, node: str) -> None:
         self.url = "simulated:"

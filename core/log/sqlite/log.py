@@ -27,7 +27,7 @@ from .writer import SqliteWriter, open_shard
 class SqliteLog:
     """A log in one SQLite file; several processes may have it open. Made by `open`."""
 
-    capabilities = Capabilities(markers=False, open_transactions=False, durable=True, shared=True)
+    capabilities = Capabilities(markers=False, open_transactions=False, durable=True, shared=True, headers=False)
 
     def __init__(self, path: Path, partitions: int, clock: Clock, times: Times) -> None:
         self.url = f"sqlite:{path}"
