@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from ...schemas import Contract, Envelope, MalformedRecord, UnknownSchema, check_headers
 from ..decision import PRIORITIES
-from ..log.port import Stored
+from ..log.port import RECORD_BYTES_MAX, Stored
 
 TEXT_CHARS_MAX: Final = 1_000
 """Of each text of an envelope: they come again in answers, commit records and dead letters, which must fit too."""
@@ -31,7 +31,7 @@ def decode(contract: Contract, lane: int, stored: Stored) -> Inbound:
         return Inbound(lane, stored, _envelope(contract, stored), None, str(error))
     except Exception as error:  # noqa: BLE001 - a model's own validators may raise anything
         return Inbound(lane, stored, _envelope(contract, stored), None, f"{type(error).__name__}: {error}")
-    if mistake := mistake_in(envelope):
+    if mistake := mistake_in(envelope, len(stored.value or b"")):
         return Inbound(lane, stored, None, None, mistake)
     if envelope.destination.encode() != stored.key:
         reason = f"expected the key to be the destination {envelope.destination!r}, got {stored.key!r}"
@@ -39,12 +39,14 @@ def decode(contract: Contract, lane: int, stored: Stored) -> Inbound:
     return Inbound(lane, stored, envelope, record, None)
 
 
-def mistake_in(envelope: Envelope) -> str:
-    """Say what is wrong with an envelope's texts, or nothing; whoever wrote such a one gets no answer."""
+def mistake_in(envelope: Envelope, size: int = RECORD_BYTES_MAX) -> str:
+    """Say what is wrong with the texts of an envelope in a value of `size` bytes, or nothing; its writer gets no answer."""
     if envelope.priority not in PRIORITIES:
         return f"expected a priority of {', '.join(PRIORITIES)}, got {envelope.priority[:100]!r}"
     if not envelope.destination.partition("/")[2]:
         return f"expected a destination behaviour/key, got {envelope.destination[:100]!r}"
+    if size <= TEXT_CHARS_MAX:
+        return ""
     for name, text in zip(Envelope._fields, envelope, strict=True):
         if isinstance(text, str) and len(text) > TEXT_CHARS_MAX:
             return f"expected at most {TEXT_CHARS_MAX} characters in the envelope's {name}, got {len(text)}"
