@@ -27,6 +27,15 @@ def resend(draft: Draft) -> None:
             _command(draft, plan, plan.steps[plan.cursor])
 
 
+def pursue(draft: Draft, component: str) -> None:
+    """Go on at once with removing a member of which the start was in the mail: the removal was said too early for it."""
+    for plan in draft.state.plans:
+        if plan.asked and plan.cursor < len(plan.steps):
+            step = plan.steps[plan.cursor]
+            if step.action == "remove" and step.component == component:
+                _command(draft, plan, step)
+
+
 def elapsed(draft: Draft, number: int) -> None:
     """Acknowledge a plan's `wait`."""
     plan = draft.state.plan(number)
@@ -118,7 +127,12 @@ def _command(draft: Draft, plan: Plan, step: Step) -> None:
             stop = StopMember(incarnation=None if wholly else step.incarnation, reason=plan.reason)
             draft.tell(step.component, stop)
         case "remove":
-            draft.tell(step.component, RemoveComponent(group=group))
+            member = draft.state.member(step.component)
+            alive = member is not None and live(member)
+            draft.tell(
+                step.component,
+                StopMember(incarnation=None, reason=plan.reason) if alive else RemoveComponent(group=group),
+            )
         case "start":
             healing = plan.kind == "restart"
             start = StartMember(group=group, after=step.incarnation, reason=plan.reason, healing=healing)

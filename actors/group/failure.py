@@ -42,9 +42,8 @@ def fail(draft: Draft, member: Member, reason: str, *, counted: bool, requester:
         draft.settle_requesters(requesters, "given_up", draft.state.given_up)
         return
     member = _newest(draft, member)
-    delay = 0
-    if counted:
-        delay = delay_ms(member.spec.backoff, member.failures, member.spec.id, member.incarnation)
+    # Uncounted ones wait too: what was found dead when a session begins may not be in its file any more.
+    delay = delay_ms(member.spec.backoff, member.failures, member.spec.id, member.incarnation)
     begin_restart(draft, member, reason, delay, requesters, own=requester is None)
     announce_plan(draft, draft.state.plans[-1], "initiated")
 

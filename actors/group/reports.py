@@ -3,6 +3,7 @@
 from ...schemas.group import Member, MemberStable
 from ...schemas.group_events import DependencyChanged, MemberChanged, MemberStabilised
 from ...schemas.member import MemberReported
+from .advance import pursue
 from .draft import Draft
 from .failure import judge_exit, judge_resume
 
@@ -42,6 +43,8 @@ def _hear_member(draft: Draft, before: Member, report: MemberReported) -> None:
         judge_exit(draft, name, report.exit)
     if before.paused and not report.paused:
         judge_resume(draft, name)
+    if before.leaving and report.phase not in {before.phase, "removed"}:
+        pursue(draft, name)
     _time_health(draft, before, name)
 
 

@@ -49,6 +49,7 @@ def test_a_start_order_keeps_the_file_and_puts_dependencies_first(pairs: list[tu
 def test_an_exit_found_at_adoption_is_restarted_but_not_counted(world: Any, spec: Any, fleet_of: Any) -> None:
     world.apply(fleet_of(spec("a"), max_restarts=0))
     world.crash("a", code=1, seen="adoption")
+    world.pass_ms(200)
     assert world.running() == {"a": 2}
     assert world.events(RestartCounted) == []
 
