@@ -17,6 +17,7 @@ from .cli.opened import quiet
 from .cli.options import DEFAULTS, Options
 from .cli.show import say, write, write_line
 from .session.apps import load_apps
+from .session.lasting_output import outlive_output
 
 AppOption = Annotated[tuple[str, ...], Parameter(name="--app", help="An app to run, as MODULE:ATTRIBUTE")]
 NameOption = Annotated[str, Parameter(help="What the node is called among the others", show_default="HOST-PID")]
@@ -28,6 +29,7 @@ def node(*, app: AppOption = (), name: NameOption = "", options: Options = DEFAU
 
     TERM (or Ctrl-C) drains: every commit under way ends, then the other nodes take over at once.
     """
+    outlive_output()
     quiet()
     relax()
     return asyncio.run(_run(load_apps(app), name or f"{socket.gethostname()}-{os.getpid()}", options))

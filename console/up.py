@@ -24,6 +24,7 @@ from .cli.opened import quiet, reading
 from .cli.options import DEFAULTS, Options
 from .cli.show import say, show_one, write
 from .session import Board, FleetRun, follow_events, line_of, load_apps
+from .session.lasting_output import outlive_output
 from .session.news import cursor_now
 from .session.screen import Screen, screen_for
 
@@ -47,6 +48,8 @@ def up(
     applies the difference. Killed itself (SIGKILL), it leaves them running, and the next `hms up` takes them over. Exit
     code 10 says that a component had been given up.
     """
+    if not plan:
+        outlive_output()
     quiet()
     spec = read_fleet(file)
     relax()
