@@ -95,6 +95,7 @@ class FinishedTask(Record):
     error: str | None = None
     submitted_at: datetime
     finished_at: datetime
+    assigned_to: str | None = None
 
 
 class TaskList(Record):

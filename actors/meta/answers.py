@@ -34,6 +34,7 @@ def status_of_finished(task: FinishedTask) -> TaskStatus:
         type=task.type,
         status=task.status,
         priority=task.priority,
+        assigned_to=task.assigned_to,
         error=task.error,
         submitted_at=task.submitted_at,
         finished_at=task.finished_at,

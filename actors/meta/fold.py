@@ -211,6 +211,7 @@ def _evolve_end(state: MetaState, event: TaskEnd) -> MetaState:
         error=None if error is None else error[:ERROR_MAX],
         submitted_at=task.submitted_at,
         finished_at=event.at,
+        assigned_to=task.assigned_to,
     )
     finished = (*state.finished, line)[-FINISHED_MAX:]
     ended = {**state.ended, status: state.ended.get(status, 0) + 1}

@@ -47,7 +47,7 @@ async def list_tasks(*, options: Options = DEFAULTS) -> None:
     """
     tasks = task_list(await meta_state(options.url))
     active = [task_item(task) for task in tasks.active]
-    ended = [{"assigned_to": None, **plain(task)} for task in tasks.finished]
+    ended = [plain(task) for task in tasks.finished]
     show_list([{name: item[name] for name in SHORT} for item in (*active, *ended)], options.form, COLUMNS)
 
 

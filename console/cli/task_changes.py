@@ -54,17 +54,44 @@ async def submit(
 
 
 async def cancel(task: str, /, *, reason: str = "", options: Options = DEFAULTS) -> None:
-    """Cancel a task; one that has ended stays as it ended."""
+    """Cancel a task; one that has ended stays as it ended. Shows the task as `get` does."""
     async with asking(options.url) as client:
-        status: TaskStatus = await client.ask(
-            META_SUPERVISOR, CancelTask(task_id=task, reason=reason), priority="high", timeout_ms=ASK_MS
-        )
+        status = await _recorded(client, task)
+        if status is not None and status.status in ENDED:
+            say(f"task {task}: it had ended already")
+        else:
+            status = await _cancelled(client, task, reason)
         show_one(task_item(status), options.form)
         say(await freshness_line(client.log))
-    if status.status == "unknown":
+
+
+async def _cancelled(client: Client, task: str, reason: str) -> TaskStatus:
+    """Have a task cancelled, and return its record once that says so. Raises `Stop` (not found)."""
+    answer: TaskStatus = await client.ask(
+        META_SUPERVISOR, CancelTask(task_id=task, reason=reason), priority="high", timeout_ms=ASK_MS
+    )
+    if answer.status == "unknown":
         raise Stop(
             Exit.NOT_FOUND, f"no task {task!r} is known; should it come within a minute, it is cancelled at once"
         )
+    deadline = time.monotonic() + ASK_MS / 1_000
+    while (status := await _get(client, task)).status not in ENDED:
+        # The queue has answered; what it told the record may still be on the way.
+        if time.monotonic() > deadline:
+            raise AskTimedOut(f"task {task} is cancelled, but its record does not say so yet: hms task get {task}")
+        await asyncio.sleep(POLL_S)
+    if status.status != "cancelled":
+        say(f"task {task}: it had ended already")
+    return status
+
+
+async def _recorded(client: Client, task_id: str) -> TaskStatus | None:
+    """Return a task from its record, None if it has none (yet)."""
+    try:
+        status: TaskStatus = await client.ask(task_record(task_id), GetTask(), priority="high", timeout_ms=ASK_MS)
+    except Refused:
+        return None
+    return status
 
 
 async def watch(
@@ -121,14 +148,10 @@ async def _ended(client: Client, task: TaskStatus, timeout: float, options: Opti
 async def _get(client: Client, task_id: str) -> TaskStatus:
     """Ask the task's record; right after the submission it may not be there yet, so once more before it is missing."""
     for _ in range(20):
-        try:
-            status: TaskStatus = await client.ask(task_record(task_id), GetTask(), priority="high", timeout_ms=ASK_MS)
-        except Refused as refused:
-            missing = refused
-            await asyncio.sleep(POLL_S)
-        else:
+        if (status := await _recorded(client, task_id)) is not None:
             return status
-    raise missing
+        await asyncio.sleep(POLL_S)
+    raise Stop(Exit.NOT_FOUND, f"no task {task_id!r} was ever submitted; `hms task list` shows the ones there are")
 
 
 def _line(task: TaskStatus) -> str:

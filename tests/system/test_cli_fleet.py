@@ -303,7 +303,13 @@ def test_the_recovery_task_runs_as_the_core_components_document_gives_it(termina
     assert terminal("task", "submit", "recovery.yaml", "-o", "json").json == task, (
         "the same task again is the same task"
     )
-    assert [item["id"] for item in terminal("task", "list", "-o", "json").json] == ["recover_failed_component"]
+    listed = terminal("task", "list", "-o", "json").json
+    assert [(item["id"], item["assigned_to"]) for item in listed] == [
+        ("recover_failed_component", "runtime_supervisor")
+    ]
+    again = terminal("task", "cancel", "recover_failed_component", "-o", "json")
+    assert (again.code, again.json) == (0, task), "what has ended stays, and is shown as it is"
+    assert "it had ended already" in again.err
     assert terminal("task", "watch", "recover_failed_component").code == 0
 
 
@@ -324,7 +330,22 @@ def test_a_task_that_fails_is_exit_8_and_one_that_is_unknown_3(terminal: Termina
     assert "not found" in failed.json["error"]
     assert terminal("task", "get", "nope").code == 3
     assert terminal("task", "watch", "nope").code == 3
-    assert terminal("task", "cancel", "nope").code == 3
+    unknown = terminal("task", "cancel", "nope")
+    assert (unknown.code, unknown.out) == (3, "")
+    assert "no task 'nope' is known" in unknown.err
+
+
+def test_a_cancelled_task_is_shown_as_get_shows_it(terminal: Terminal) -> None:
+    (terminal.folder / "late.yaml").write_text(
+        "id: late\ntask_type: Recovery\npriority: Low\nparameters: {component_id: web}\ntimeout: 77000\n"
+        "schedule: {at: '2999-01-01T00:00:00Z'}\n"
+    )
+    assert terminal("task", "submit", "late.yaml").code == 0
+    cancelled = terminal("task", "cancel", "late", "--reason", "not needed", "-o", "json")
+    assert (cancelled.code, cancelled.json["status"], cancelled.json["timeout_ms"]) == (0, "cancelled", 77_000)
+    assert cancelled.json["parameters"]["component_id"] == "web"
+    assert "ended already" not in cancelled.err
+    assert terminal("task", "get", "late", "-o", "json").json == cancelled.json
 
 
 def test_a_task_file_with_mistakes_is_a_usage_error(terminal: Terminal) -> None:
