@@ -18,7 +18,7 @@ def outlive_output() -> None:
 def lasting(stream: TextIO | None) -> TextIO:
     """Return the stream as one whose writing never raises `OSError`; None is one that was closed by who started us."""
     if stream is None:
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it lasts as long as the process
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - it lasts as long as the process
     return stream if isinstance(stream, _Lasting) else cast("TextIO", _Lasting(stream))
 
 

@@ -124,10 +124,10 @@ def test_hms_up_runs_a_users_app_beside_its_fleet(shop: Any) -> None:
     assert shop.end() == 0
 
 
-def refused(folder: Path, *words: str) -> str:
+def refused(folder: Path, *words: str, code: int = 1) -> str:
     node = start(folder, *words)
     _, errors = node.communicate(timeout=30)
-    assert node.returncode == 1, errors
+    assert node.returncode == code, errors
     return errors
 
 
@@ -152,4 +152,21 @@ def test_a_node_without_an_app_that_the_log_holds_says_which_and_ends_with_1(fol
     ],
 )
 def test_an_app_that_is_none_is_refused_with_what_was_expected(folder: Path, name: str, expected: str) -> None:
-    assert expected in refused(folder, "--app", name)
+    assert expected in refused(folder, "--app", name, code=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\n1 / 0\n", "boom.py raised ZeroDivisionError: division by zero (line 2)"),
+        ("import json\njson.loads('')\n", "boom.py raised JSONDecodeError: "),
+        ("import nothing_of_the_kind\n", "boom.py raised ModuleNotFoundError: No module named 'nothing_of_the_kind'"),
+        ("def (:\n", "boom.py raised SyntaxError: "),
+    ],
+)
+def test_an_app_whose_module_raises_is_blamed_for_it(folder: Path, text: str, expected: str) -> None:
+    (folder / "boom.py").write_text(text)
+    said = refused(folder, "--app", "boom:app")
+    assert expected in said
+    assert "(line " in said or "line 1)" in said
+    assert "a bug" not in said
