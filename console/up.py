@@ -25,7 +25,7 @@ from .cli.options import DEFAULTS, Options
 from .cli.show import say, show_one, write
 from .session import Board, FleetRun, follow_events, line_of, load_apps
 from .session.lasting_output import outlive_output
-from .session.news import cursor_now
+from .session.news import cursor_now, own_restart
 from .session.screen import Screen, screen_for
 
 FileOption = Annotated[Path, Parameter(name=("--file", "-f"), help="The fleet file (YAML)")]
@@ -131,6 +131,7 @@ class Up:
         return self._verdict()
 
     async def _begin(self, fleet: FleetRun) -> None:
+        fleet.agent.on_own_restart = lambda end: self._screen.say(own_restart(end))
         adopted = fleet.agent.running()
         self._board.keep_only(self._spec.components)
         if adopted:

@@ -6,8 +6,13 @@ counts its agent's starts, the sequence the facts of one. `attempt` is 0 as comm
 incarnation by itself.
 """
 
+from typing import Final
+
 from .fleet import ComponentSpec
 from .record import Message
+
+STOPPED_HERE: Final = "stopped"
+"""`seen` of an exit that the host itself brought about: expected and uncounted, with a command or without."""
 
 
 class ComponentCommand(Message):
@@ -74,7 +79,8 @@ class ReportExit(Message):
     """The incarnation and its whole process tree are gone (but `left`: processes that may not be killed).
 
     Either `code`, or `signal` (without SIG), or `unknown`. `restarting`: the host restarts it by itself within its
-    budget: recorded and counted, not acted upon. `seen`: `live`; or `adoption` or `reboot`, then it is not counted.
+    budget: recorded and counted, not acted upon. `seen`: `live`; `adoption` or `reboot`, then it is not counted; `stopped`
+    by the host, then it was expected, too. `why`: in words, what else is known of it.
     """
 
     host: str
@@ -88,6 +94,7 @@ class ReportExit(Message):
     oom: bool = False
     restarting: bool = False
     seen: str = "live"
+    why: str = ""
     ran_ms: int = 0
     last_output: tuple[str, ...] = ()
     left: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from ...schemas.component_reports import (
 )
 from ...schemas.fleet import ComponentSpec
 from ...schemas.host import ReportInventory
-from ..host import ComponentState, Fact, Host, HostCommand, Inventory, RestartBudget, state_folder
+from ..host import ComponentState, Exited, Fact, Host, HostCommand, Inventory, RestartBudget, StartFailed, state_folder
 from ..host.sampling import MEGABYTE
 from ..host.tasks import begin
 from .binding import Binding
@@ -68,6 +68,8 @@ class HostAgent:
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: asyncio.Task[None] | None = None
         self._log_given_up = False
+        self.on_own_restart: Callable[[Exited | StartFailed], None] = lambda _: None
+        """Told at once of what the host restarts by itself: its report has to wait for the log."""
 
     @classmethod
     async def open(cls, fleet: str, *, state: str | Path | None = None) -> "HostAgent":
@@ -154,6 +156,8 @@ class HostAgent:
     # --- out ----------------------------------------------------------------------------------------------------
 
     def _tell(self, fact: Fact) -> None:
+        if isinstance(fact, Exited | StartFailed) and fact.restarting:
+            self.on_own_restart(fact)
         if hasattr(self, "_courier"):
             self._put(fact)
         else:

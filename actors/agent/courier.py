@@ -141,7 +141,7 @@ class Courier:
             self._idle.set()
         if self.away:
             self.away = False
-            logger.info("log_back", source=self._source)
+            logger.warning("log_back", source=self._source)
             self._on_back()
 
     def _note_away(self, error: str) -> None:

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from ...schemas import Message, derived_id
 from ...schemas.component_reports import (
+    STOPPED_HERE,
     ComponentCommand,
     ReportExit,
     ReportLimit,
@@ -23,9 +24,6 @@ from ..host.facts import (
     StartupFailed,
 )
 from ..host.inventory import ComponentState
-
-STOPPED_HERE = "stopped"
-"""`seen` of an exit that the agent itself brought about, without a command: uncounted, as those found at adoption."""
 
 
 class Stamp(NamedTuple):
@@ -73,7 +71,7 @@ def report(fact: Fact) -> Message[Any]:  # noqa: PLR0911 - one arm a fact
 
 
 def _exit(about: dict[str, Any], fact: Exited) -> ReportExit:
-    same = ("code", "signal", "unknown", "oom", "restarting", "ran_ms", "last_output", "left")
+    same = ("code", "signal", "unknown", "oom", "restarting", "why", "ran_ms", "last_output", "left")
     seen = STOPPED_HERE if fact.expected and fact.seen == "live" else fact.seen
     return ReportExit(**about, **{name: getattr(fact, name) for name in same}, seen=seen)
 
@@ -104,7 +102,7 @@ def _again(command: ComponentCommand, state: ComponentState, about: dict[str, An
 
 
 def _exit_again(state: ComponentState, about: dict[str, Any]) -> ReportExit:
-    same = ("code", "signal", "unknown", "oom", "last_output")
+    same = ("code", "signal", "unknown", "oom", "why", "last_output")
     ran_ms = max(0, state.ended_at - state.started_at) // 1000
     seen = STOPPED_HERE if state.expected and state.seen == "live" else state.seen
     return ReportExit(**about, **{name: getattr(state, name) for name in same}, ran_ms=ran_ms, seen=seen)

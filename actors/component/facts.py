@@ -18,6 +18,7 @@ from ...schemas.component_events import (
     StrayFound,
 )
 from ...schemas.component_reports import (
+    STOPPED_HERE,
     ComponentCommand,
     ReportExit,
     ReportLimit,
@@ -142,9 +143,10 @@ def _exit(report: ReportExit, context: Context) -> Exit:
         oom=report.oom,
         ran_ms=report.ran_ms,
         last_lines=report.last_output,
+        expected=report.seen == STOPPED_HERE,
         counted=report.seen == "live",
         restarting=report.restarting,
-        reason=left,
+        reason="; ".join(part for part in (report.why, left) if part),
     )
 
 

@@ -79,7 +79,7 @@ def end_in_words(state: ComponentState) -> str:
     if end.cause == "start_failed":
         return f"could not be started: {end.reason}"
     if end.cause == "unknown":
-        return f"ended, nobody saw how: {end.reason}" if end.reason else "ended, nobody saw how"
+        return end.reason or "ended, nobody saw how"
     how = f"killed by {end.signal}" if end.signal else f"exited with code {end.code}"
     memory = " (out of memory)" if end.oom else ""
     return f"{how}{memory} after {end.ran_ms} ms"

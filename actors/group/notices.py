@@ -12,7 +12,7 @@ def in_words(end: Exit) -> str:
     if end.cause == "start_failed":
         return f"could not be started: {end.reason}"
     if end.cause == "unknown":
-        return "ended, nobody saw how"
+        return end.reason or "ended, nobody saw how"
     how = f"killed by {end.signal}" if end.signal else f"exited with code {end.code}"
     return f"{how} (out of memory)" if end.oom else how
 

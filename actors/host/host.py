@@ -228,7 +228,7 @@ def _ending_of(hosted: HostedComponent) -> dict[str, Any]:
     ending = hosted.ending
     if ending is None:
         return {}
-    same = ("boot_id", "pid", "start_ticks", "started_at", "ended_at", "code", "signal", "unknown", "oom")
+    same = ("boot_id", "pid", "start_ticks", "started_at", "ended_at", "code", "signal", "unknown", "oom", "why")
     told = {name: getattr(ending, name) for name in same}
     reason = {"reason": ending.failed} if ending.failed is not None else {}
     return {**told, **reason, "last_output": ending.lines, "expected": hosted.expected, "seen": hosted.seen}

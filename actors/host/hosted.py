@@ -261,6 +261,7 @@ class HostedComponent:
             expected=self.expected,
             restarting=restarting,
             seen=self.seen,
+            why=ending.why,
             ran_ms=max(0, ending.ended_at - ending.started_at) // 1000,
             cpu_ms=ending.cpu_ms,
             rss_bytes_max=ending.rss_bytes_max,

@@ -35,6 +35,7 @@ class ComponentState(Record):
     signal: str | None = None
     unknown: bool = False
     oom: bool = False
+    why: str = ""
     expected: bool = False
     seen: Seen = "live"
     last_output: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ import shutil
 import time
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ...core.private_folder import make_private
 from .command import HostCommand, stop_signal
@@ -28,6 +28,10 @@ RUN_MARK = "HMS_RUN"
 """In each component's environment: the folder of its run. So its processes are found when its shim is no more."""
 TOLD = "told"
 """In a run's folder: its end has been delivered."""
+
+
+SHIM_LOST: Final = "its shim was killed, so nobody saw its exit code"
+BOOT_LOST: Final = "the machine went down, so nobody saw its exit code"
 
 
 class RunState(Enum):
@@ -93,6 +97,7 @@ class Run(NamedTuple):
             started_at=int(seen.get("started_at", now)),
             ended_at=now,
             unknown=True,
+            why=SHIM_LOST if seen.get("boot_id") == tree.boot_id() else BOOT_LOST,
             lines=_last_lines(self.folder.parent / "output.log"),
         )
         with contextlib.suppress(OSError):  # a full disk must not keep it from being told

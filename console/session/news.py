@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from ...actors.host import Exited, StartFailed
 from ...core.client import Client, Recorded
 from ...core.errors import OutsideError
 from ...core.log.port import EVENTS, Log
@@ -153,10 +154,23 @@ def describe_exit(end: Exit) -> str:
     """Say how a process ended: code or signal, out of memory, its last line."""
     if end.cause == "start_failed":
         return f"could not start: {end.reason}"
-    how = "nobody saw how" if end.cause == "unknown" else f"signal {end.signal}" if end.signal else f"code {end.code}"
-    parts = [how, *(["out of memory"] if end.oom else []), *(["as asked"] if end.expected else [])]
+    seen = f"signal {end.signal}" if end.signal else f"code {end.code}"
+    how = seen if end.cause != "unknown" else end.reason or "nobody saw how"
+    more = [end.reason] if end.reason and end.cause != "unknown" else []
+    asked = ["as asked"] if end.expected and not more else []
+    parts = [how, *(["out of memory"] if end.oom else []), *asked, *more]
     last = f" | {end.last_lines[-1][:120]}" if end.last_lines and not end.expected else ""
     return f"{', '.join(parts)}{last}"
+
+
+def own_restart(end: Exited | StartFailed) -> str:
+    """Say that the host restarts something by itself."""
+    if isinstance(end, StartFailed):
+        how = f"could not start: {end.reason}"
+    else:
+        seen = f"signal {end.signal}" if end.signal else f"code {end.code}"
+        how = f"ended: {end.why or 'nobody saw how' if end.unknown else seen}"
+    return f"{end.component} {how}; the log is away, so this host restarts it by itself"
 
 
 _WHO: Final[dict[type[Event], str]] = dict.fromkeys(

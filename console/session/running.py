@@ -10,8 +10,10 @@ from typing import Final
 
 import structlog
 
-from ...actors.agent import HostAgent, bind
+from ...actors.agent import HostAgent, bind, binding_of
+from ...actors.agent.binding import check
 from ...actors.fleet import waves
+from ...actors.host.host_id import host_id, state_folder
 from ...actors.well_known import RUNTIME_SUPERVISOR
 from ...core.address import Address
 from ...core.app import App
@@ -59,16 +61,19 @@ class FleetRun:
             LogUnreachable: The log did not answer.
 
         """
-        agent = await HostAgent.open(fleet, state=state)
+        log = await open_log(url)
+        patience_s = CLOSE_S
         try:
-            log = await open_log(url)
+            await _check_binding(log, fleet, state)
+            agent = await HostAgent.open(fleet, state=state)
             try:
                 async with _supervised(fleet, agent, log, apps) as run:
                     yield run
             finally:
-                await _within(_patience_s(agent), log.close(), "log")
+                patience_s = _patience_s(agent)
+                await _within(CLOSE_S, agent.close(), "agent")
         finally:
-            await _within(CLOSE_S, agent.close(), "agent")
+            await _within(patience_s, log.close(), "log")
 
     async def apply(self, spec: FleetSpec) -> FleetStatus:
         """Make the fleet what the file says; acts on the difference. Raises `Refused`, `AskTimedOut`, `LogUnreachable`."""
@@ -128,6 +133,13 @@ class FleetRun:
 
     def _waves(self) -> tuple[tuple[str, ...], ...]:
         return waves(self.spec.components)[::-1] if self.spec else ()
+
+
+async def _check_binding(log: Log, fleet: str, state: Path | None) -> None:
+    """Refuse a log of another fleet or host before anything is written on this one."""
+    bound = await binding_of(log)
+    if bound is not None:
+        check(bound, log.url, fleet, host_id(state_folder(state)))
 
 
 @asynccontextmanager

@@ -195,7 +195,7 @@ def test_a_zombie_is_not_alive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        ({"command": ["no-such-command"]}, "command 'no-such-command': not found in PATH "),
+        ({"command": ["no-such-command"]}, "'no-such-command' not found on PATH"),
         ({"command": ["/etc/passwd"]}, "command '/etc/passwd': Permission denied"),
         ({"command": ["/nowhere/at/all"]}, "command '/nowhere/at/all': No such file or directory"),
         (

@@ -115,7 +115,8 @@ def test_what_ignores_the_signal_is_killed_after_its_grace(shop: Any) -> None:
     shop.up()
     shop.pids("deaf")
     assert shop.end() == 0
-    assert shop.events("ComponentExited", "deaf")[-1]["exit"]["signal"] == "KILL"
+    end = shop.events("ComponentExited", "deaf")[-1]["exit"]
+    assert (end["signal"], end["reason"]) == ("KILL", "did not stop within 300 ms of TERM: killed")
     assert not shop.processes()
 
 
@@ -169,6 +170,7 @@ def test_a_log_that_holds_another_fleet_is_refused(shop: Any) -> None:
         refused = shop.hms("up", "-f", str(shop.file), *more)
         assert refused.returncode == 1
         assert "holds the fleet 'shop', expected 'bazaar'" in refused.stderr
+    assert [path.name for path in (shop.folder / "state/hms/fleets").iterdir()] == ["shop"]
 
 
 def test_a_locked_log_does_not_keep_the_components_from_being_stopped_in_order(shop: Any) -> None:
@@ -197,6 +199,8 @@ def test_while_the_log_is_away_the_host_restarts_and_reports_later(shop: Any) ->
         shop.until(lambda: "log_away" in shop.complaints(), 15, "the agent's word that the log is away")
         os.kill(before, signal.SIGKILL)
         shop.until(lambda: shop.entries("start") == ["web", "web"], 5, "the host's own restart")
+        assert "hms: web ended: signal KILL; the log is away, so this host restarts it" in shop.complaints()
+    shop.until(lambda: "log_back" in shop.complaints())
     exited = shop.wait("ComponentExited", "web")["exit"]
     assert exited["restarting"]
     again = shop.wait("ComponentStarted", "web", 2)
@@ -215,6 +219,42 @@ def test_a_log_that_was_moved_away_does_not_keep_the_components_from_being_stopp
     assert shop.end() in {0, 1}
     assert in_reverse_order(shop)
     assert not shop.processes()
+
+
+def test_a_stop_without_the_log_is_expected_and_uncounted_when_the_log_is_back(shop: Any) -> None:
+    shop.write({"web": {**QUICK}})
+    shop.up()
+    shop.pids("web")
+    kept = shop.folder / "kept"
+    kept.mkdir()
+    for path in shop.folder.glob("log.db*"):
+        path.rename(kept / path.name)
+    assert shop.end() == 0
+    assert not shop.processes()
+    for path in shop.folder.glob("log.db*"):
+        path.unlink()
+    for path in kept.iterdir():
+        path.rename(shop.folder / path.name)
+    shop.up()
+    exited = shop.wait("ComponentExited", "web")["exit"]
+    assert (exited["expected"], exited["counted"]) == (True, False)
+    shop.wait("ComponentStarted", "web")
+    assert not shop.events("GroupRestarting")
+    assert not shop.events("RestartCounted")
+    (web,) = json.loads(shop.hms("component", "list", "-o", "json").stdout)
+    assert web["restart_count"] == 0
+    assert shop.end() == 0
+
+
+def test_a_killed_shim_is_named_as_the_reason_that_nobody_saw_the_end(shop: Any) -> None:
+    shop.write({"web": {**QUICK}})
+    shop.up()
+    shim = psutil.Process(shop.pids("web")["web"]).parent()
+    assert shim is not None
+    shim.kill()
+    exited = shop.wait("ComponentExited", "web")["exit"]
+    assert (exited["cause"], exited["reason"]) == ("unknown", "its shim was killed, so nobody saw its exit code")
+    assert shop.end() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

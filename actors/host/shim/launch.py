@@ -119,14 +119,14 @@ def _execute(command: list[str], environment: dict[str, str]) -> NoReturn:
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 - starting programs is its purpose
     except FileNotFoundError as error:
-        raise LaunchFailed(_not_found(command[0], environment)) from error
+        raise LaunchFailed(_not_found(command[0])) from error
     except OSError as error:
         raise LaunchFailed(f"command {command[0]!r}: {error.strerror}") from error
 
 
-def _not_found(name: str, environment: dict[str, str]) -> str:
+def _not_found(name: str) -> str:
     if "/" not in name:
-        return f"command {name!r}: not found in PATH {environment.get('PATH', os.defpath)}"
+        return f"{name!r} not found on PATH"
     if os.access(name, os.F_OK):
         return f"command {name!r}: exists, but the interpreter that its first line names does not"
     return f"command {name!r}: No such file or directory"

@@ -24,8 +24,8 @@ LINE_LENGTH = 400
 class Exit(NamedTuple):
     """How a run ended. Instants are micros UTC. Exactly one of `code`, `signal`, `failed`, `unknown` tells how.
 
-    `failed` says why the command could not be executed; `stopped` that the shim was asked to end it; `left` names
-    processes that it was not allowed to kill (another user's).
+    `failed` says why the command could not be executed; `stopped` that the shim was asked to end it; `why` says in
+    words what those do not; `left` names processes that it was not allowed to kill (another user's).
     """
 
     boot_id: str
@@ -39,6 +39,7 @@ class Exit(NamedTuple):
     unknown: bool = False
     oom: bool = False
     stopped: bool = False
+    why: str = ""
     lines: tuple[str, ...] = ()
     cpu_ms: int = 0
     rss_bytes_max: int = 0

@@ -58,6 +58,7 @@ class Shim:
         self._kill_at: float | None = None
         self._forbidden_since: float | None = None
         self._stopped = self._killed = False
+        self._asked = self._why = ""
         self._left: list[tree.Row] = []
         self._exit: Exit | None = None
         self._leave_at: float | None = None
@@ -130,6 +131,7 @@ class Shim:
     def _stop(self, name: str, grace_ms: int) -> None:
         number = signal.Signals[f"SIG{name}"]
         self._stopped = True
+        self._asked = f"did not stop within {grace_ms} ms of {name}: killed" if name != "KILL" else ""
         deadline = time.monotonic() + grace_ms / 1000
         self._kill_at = deadline if self._kill_at is None else min(self._kill_at, deadline)
         # CONT, because a stopped process would only hear of the TERM when somebody continues it.
@@ -165,7 +167,8 @@ class Shim:
         return self._status is not None
 
     def _kill(self) -> None:
-        self._killed = self._killed or self._status is None
+        if self._status is None:
+            self._killed, self._why = True, self._asked
         rows = [row for row in self._descendants() if not row.gone]
         self._left = tree.send_all(rows, signal.SIGKILL)
         if not rows or len(self._left) < len(rows):
@@ -196,6 +199,7 @@ class Shim:
             failed=failed,
             oom=oom_suspected and oom.killed(self._pid, self._oom_kills),
             stopped=self._stopped,
+            why=self._why,
             lines=self._output.lines() if self._output else (),
             cpu_ms=round((usage.ru_utime + usage.ru_stime) * 1000) if usage else 0,
             rss_bytes_max=usage.ru_maxrss * (1024 if tree.LINUX else 1) if usage else 0,

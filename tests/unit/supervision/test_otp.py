@@ -271,3 +271,13 @@ def test_the_plan_of_a_restart_is_in_the_log(world: Any, spec: Any, fleet_of: An
     ]
     assert plan.expected == {"b": 1}
     assert {event.plan.kind for event in world.events(GroupStarting)} == {"start"}
+
+
+def test_what_the_host_stopped_by_itself_is_started_again_uncounted(world: Any, spec: Any, fleet_of: Any) -> None:
+    world.apply(fleet_of(spec("a", restart="transient"), max_restarts=0))
+    world.crash("a", signal="TERM", seen="stopped")
+    (end,) = (event.exit for event in world.events(ComponentExited))
+    assert (end.expected, end.counted) == (True, False)
+    assert world.running() == {"a": 2}
+    assert world.events(RestartCounted) == []
+    assert world.events(GroupRestarting) == []
