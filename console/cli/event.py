@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Final, TypeAlias
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from ...core.log.port import EVENTS, TOPICS
 from .event_filter import EventFilter
@@ -20,6 +21,7 @@ from .show import Columns, Item, say, show_line, show_list, show_one, text, writ
 
 app = App(name="event", help="Events: what happened, from the log.")
 
+NOT_NEGATIVE: Final = Number(gte=0)
 Ago: TypeAlias = Annotated[
     str | None, Parameter(allow_leading_hyphen=True, help="By append time: 2026-03-01T03:12:00Z, or -15m")
 ]
@@ -32,7 +34,7 @@ Topics: TypeAlias = Annotated[
     tuple[str, ...], Parameter(help="hms.events if not given; inbox.high, inbox, outbox, dead-letters, ..., all")
 ]
 All: TypeAlias = Annotated[bool, Parameter(name="--all", help="The runtime's own too: commit records, timers, effects")]
-Limit: TypeAlias = Annotated[int | None, Parameter(alias="-n", help="Only the newest so many")]
+Limit: TypeAlias = Annotated[int | None, Parameter(alias="-n", validator=NOT_NEGATIVE, help="Only the newest so many")]
 
 
 def who(item: Item) -> str:
@@ -126,7 +128,7 @@ async def tail(
     correlation: Correlation = None,
     topic: Topics = (),
     all_: All = False,
-    limit: Annotated[int | None, Parameter(alias="-n", help="End after so many")] = None,
+    limit: Annotated[int | None, Parameter(alias="-n", validator=NOT_NEGATIVE, help="End after so many")] = None,
     options: Options = DEFAULTS,
 ) -> None:
     """Follow events from now on, or from --since on; json is an item a line here, as jsonl.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final, TextIO
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ....actors.host.host_id import state_folder
 from ....core.errors import LogUnreachable
@@ -25,7 +26,7 @@ async def logs(
     /,
     *,
     follow: Annotated[bool, Parameter(alias="-f", help="Go on with what comes")] = False,
-    lines: Annotated[int, Parameter(alias="-n", help="So many of the last lines")] = 50,
+    lines: Annotated[int, Parameter(alias="-n", validator=Number(gte=0), help="So many of the last lines")] = 50,
     incarnation: Annotated[
         int | None, Parameter(help="Only the last lines of this one, as its exit recorded them")
     ] = None,

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from .status import KIND, item_of
 
 POLL_S: Final = 0.1
 ANSWER_MS: Final = 10_000
+ANSWER_MIN_S: Final = 1.0
+"""So long an answer is waited for, however short --timeout is: it is meant for the outcome."""
 ENDED: Final = ("stopped", "exited", "completed", "given_up", "unconfigured")
 HIDDEN: Final = ("spec", "exits", "spec_hash")
 
@@ -133,15 +136,25 @@ async def _carry_out(
     options: Options,
 ) -> None:
     async with asking(options.url) as client:
-        before = await _ask(client, component, DescribeComponent(), f"`{_verb(wish)}` was not asked of it")
-        reached = condition(before)
-        status = await _ask(client, component, wish, _unknown(wish))
         deadline = time.monotonic() + timeout
+        reached = condition(await _before(client, component, timeout))
+        status = await _ask(client, component, wish, _unknown(wish), deadline - time.monotonic())
         while not (no_wait or reached(status)):
             _check_hope(status, deadline, timeout)
             await asyncio.sleep(POLL_S)
-            status = await _ask(client, component, DescribeComponent(), f"{_unknown(wish)}; the wish stands")
+            left = deadline - time.monotonic()
+            status = await _ask(client, component, DescribeComponent(), f"{_unknown(wish)}; the wish stands", left)
         await _answer(client, status, options)
+
+
+async def _before(client: Client, component: str, timeout: float) -> ComponentStatus:  # noqa: ASYNC109
+    """Return how it is before anything is asked of it."""
+    try:
+        return await _ask(client, component, DescribeComponent(), "", timeout)
+    except AskTimedOut as error:
+        raise AskTimedOut(
+            f"nothing was asked of {component}: the node does not answer; try again in a few seconds, or `hms doctor`"
+        ) from error
 
 
 def _check_hope(status: ComponentStatus, deadline: float, timeout: float) -> None:
@@ -166,14 +179,21 @@ def _unknown(wish: Asks[Any, ComponentStatus]) -> str:
     return f"whether `{_verb(wish)}` happens is not known"
 
 
-async def _ask(client: Client, component: str, message: Asks[Any, ComponentStatus], otherwise: str) -> ComponentStatus:
+async def _ask(
+    client: Client,
+    component: str,
+    message: Asks[Any, ComponentStatus],
+    otherwise: str,
+    within_s: float = math.inf,
+) -> ComponentStatus:
     """Ask the component; `otherwise` is what silence means for the one who typed the command."""
     address: Address[Any] = Address(KIND + component)
+    answer_ms = round(min(ANSWER_MS, max(within_s, ANSWER_MIN_S) * 1_000))
     try:
-        status: ComponentStatus = await client.ask(address, message, priority="high", timeout_ms=ANSWER_MS)
+        status: ComponentStatus = await client.ask(address, message, priority="high", timeout_ms=answer_ms)
     except AskTimedOut as error:
         raise AskTimedOut(
-            f"no answer from component {component} in {ANSWER_MS / 1_000:g} s: {otherwise}; is a node well? see `hms doctor`"
+            f"no answer from component {component} in {answer_ms / 1_000:g} s: {otherwise}; is a node well? see `hms doctor`"
         ) from error
     return status
 
