@@ -37,9 +37,17 @@ async def asking(url: str) -> AsyncIterator["Client"]:
 
     async with reading(url) as log:
         if not (await freshness(log)).owned:
-            raise LogUnreachable(f"no node runs on {url}, so nothing can change; start one with `hms up` or `hms node`")
+            raise LogUnreachable(_nobody(url))
         async with connect(log) as client:
             yield client
+
+
+def _nobody(url: str) -> str:
+    from .living import agents_of, lease_lost  # noqa: PLC0415 - it looks at processes, which is not often needed
+
+    if pids := agents_of(url):
+        return f"{lease_lost(pids)} see `hms doctor`"
+    return f"no node runs on {url}, so nothing can change; start one with `hms up` or `hms node`"
 
 
 def quiet() -> None:

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import os
+import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,6 +137,9 @@ def test_a_dead_letter_is_listed_and_shown_whole(used: Path) -> None:
         ["component", "list", "-o", "xml"],
         ["component", "describe"],
         ["event", "list", "--bogus"],
+        ["event", "list", "-n", "-3"],
+        ["event", "tail", "-n", "-3"],
+        ["component", "logs", "web", "-n", "-3"],
     ],
 )
 def test_a_mistake_in_the_command_is_exit_2_with_one_line(used: Path, command: list[str]) -> None:
@@ -268,6 +274,42 @@ def test_the_doctor_looks_at_folders_and_locks(tmp_path: Path) -> None:
         ("agent of alive", "ok"),
         ("agent of dead", "warn"),
     ]
+
+
+@pytest.fixture
+def living(used: Path, tmp_path: Path) -> Iterator[Path]:
+    """A state folder whose log nobody serves, though the process (this one) that does so is there."""
+    shutil.copytree(used / "hms", tmp_path / "hms")
+    (tmp_path / "hms/fleets/shop").mkdir(parents=True)
+    (tmp_path / "hms/fleets/shop/agent.lock").write_text(f"{os.getpid()}\n")
+    (tmp_path / "hms/log.db-bells").mkdir(exist_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        bell.bind(str(tmp_path / f"hms/log.db-bells/{os.getpid()}-0"))
+        yield tmp_path
+
+
+def test_the_doctor_fails_when_the_log_of_a_running_agent_is_gone(living: Path) -> None:
+    for file in living.glob("hms/log.db*"):
+        if file.is_file():
+            file.unlink()
+    ran = run(living, "doctor", "-o", "json")
+    found = {check["name"]: check for check in json.loads(ran.out)}
+    assert (ran.code, found["log"]["outcome"]) == (1, "fail")
+    assert f"the log of a running agent is gone (process {os.getpid()})" in found["log"]["seen"]
+    assert "put the file back, or stop it" in found["log"]["todo"]
+    elsewhere = run(living, "doctor", "--log", "sqlite:other.db", "-o", "json")
+    assert {check["name"]: check["outcome"] for check in json.loads(elsewhere.out)}["log"] == "warn"
+
+
+def test_a_process_that_runs_but_has_lost_its_lease_is_not_called_absent(living: Path) -> None:
+    lost = f"process {os.getpid()} runs but its lease has expired: is the disk full, or is it paused?"
+    ran = run(living, "component", "stop", "web")
+    assert (ran.code, ran.out) == (5, "")
+    assert f"{lost} see `hms doctor`" in ran.err
+    ran = run(living, "doctor", "-o", "json")
+    nodes = {check["name"]: check for check in json.loads(ran.out)}["nodes"]
+    assert (ran.code, nodes["outcome"]) == (1, "fail")
+    assert lost in nodes["seen"]
 
 
 def test_the_last_lines_reach_back_into_rotated_files(tmp_path: Path) -> None:

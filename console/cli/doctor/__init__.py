@@ -5,7 +5,8 @@ from typing import Final
 from ....core.errors import HmsError, LogUnreachable
 from ..exit_codes import Exit
 from ..freshness import freshness_line
-from ..log_address import check_there
+from ..living import agents_of
+from ..log_address import check_there, log_file
 from ..opened import reading
 from ..options import DEFAULTS, Options
 from ..show import Columns, say, show_list
@@ -36,11 +37,20 @@ def verdict(checks: list[Check]) -> int:
     return Exit.UNHEALTHY if "ill" in outcomes else Exit.OK
 
 
+def _missing(url: str, seen: str) -> Check:
+    """Judge a log that is not there: it is no failure, unless somebody works on it."""
+    pids = ", ".join(map(str, agents_of(url)))
+    if pids:
+        gone = f"the log of a running agent is gone (process {pids}): {log_file(url)}"
+        return Check("log", "fail", gone, "put the file back, or stop it")
+    return Check("log", "warn", seen, "nothing, if no fleet was started here yet")
+
+
 async def _checks_of_log(url: str) -> list[Check]:
     try:
         check_there(url)
     except LogUnreachable as error:
-        return [Check("log", "warn", str(error), "nothing, if no fleet was started here yet")]
+        return [_missing(url, str(error))]
     checks: list[Check] = []
     try:
         async with reading(url) as log:

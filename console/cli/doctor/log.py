@@ -6,6 +6,7 @@ from typing import Final
 
 from ....core.log.port import DEAD_LETTERS, Log
 from ..freshness import freshness
+from ..living import agents_of, lease_lost
 from ..log_address import log_file
 from .check import Check
 
@@ -33,7 +34,12 @@ async def _owners(log: Log) -> AsyncIterator[Check]:
     now = await freshness(log)
     owned = frozenset[int]().union(*(node.shards for node in now.nodes))
     seen = f"{len(now.nodes)} alive, {len(owned)} of {log.partitions} shards owned"
-    if not now.owned:
+    pids = [] if now.owned else agents_of(log.url)
+    if pids:
+        yield Check(
+            "nodes", "fail", lease_lost(pids), "make room on its disk, or continue it (kill -CONT); else stop it"
+        )
+    elif not now.owned:
         yield Check(
             "nodes", "warn", "none runs: nothing is decided and no component healed", "start `hms up` or `hms node`"
         )
