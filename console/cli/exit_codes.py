@@ -1,5 +1,7 @@
 """What a command's end means to a shell: the codes, and which error leads to which."""
 
+import errno
+import os
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
@@ -61,11 +63,22 @@ def _foreign(error: Exception) -> tuple[int, str]:
             return Exit.USAGE, str(error)
         case HmsError():
             return next(code for kind, code in _CODES if isinstance(error, kind)), str(error)
-        case ContractError() | OSError():
+        case ContractError():
             return Exit.FAILED, str(error)
+        case OSError():
+            return Exit.FAILED, _refused(error)
     return Exit.FAILED, (
         f"a bug: {type(error).__name__}: {error}. HMS_TRACEBACK=1 shows where; please report it with that"
     )
+
+
+def _refused(error: OSError) -> str:
+    """Say what the operating system refused, and what to do where that is known."""
+    if error.filename is None:
+        return str(error)
+    denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    todo = f"; let user {os.geteuid()} write there, or name another place (XDG_STATE_HOME, --log)" if denied else ""
+    return f"{os.fsdecode(error.filename)}: {error.strerror}{todo}"
 
 
 def _mistyped(mistake: str, command: Sequence[str]) -> str:

@@ -37,7 +37,10 @@ def check_there(url: str) -> None:
     try:
         missing = path is not None and (not path.is_file() or path.stat().st_size == 0)
     except OSError as error:
-        raise LogUnreachable(f"cannot look at the log {path}: {error.strerror}") from error
+        raise LogUnreachable(
+            f"cannot look at the log {path}: {error.strerror}; let this user read there, or name another "
+            "log (--log, HMS_LOG)"
+        ) from error
     if missing:
         raise LogUnreachable(
             f"no log there yet: {path}; `hms up -f FLEET.yaml` makes one, --log or HMS_LOG names another"

@@ -2,14 +2,18 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from hms.core.errors import LogUnreachable, ValidationFailed
 from hms.core.log import CHECKPOINTS, EVENTS, NORMAL, Draft, open_log
+from hms.core.log.port import DEFAULT_PARTITIONS
 from hms.core.log.sqlite import SqliteLog
-from hms.core.log.sqlite.file import SCHEMA_VERSION, WAL_BYTES, connect
+from hms.core.log.sqlite.file import PATH_BYTES_MAX, SCHEMA_VERSION, WAL_BYTES, connect
 
 
 def opened(path: Path, partitions: int | None = None) -> int:
@@ -82,6 +86,61 @@ def test_a_path_that_cannot_be_opened_is_unreachable(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "file" / "log.db"):
         with pytest.raises(LogUnreachable, match="cannot open the log"):
             opened(path)
+
+
+def test_a_path_longer_than_sqlite_takes_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 200) / ("y" * 200) / ("z" * 200)
+    with pytest.raises(LogUnreachable, match=r"at most 504 bytes .* got \d+; name a shorter one"):
+        opened(path)
+    assert list(tmp_path.iterdir()) == []
+    whole = tmp_path / ("x" * 200)
+    longest = whole / ("y" * 150) / ("z" * (PATH_BYTES_MAX - len(str(whole)) - 152))
+    assert len(str(longest)) == PATH_BYTES_MAX
+    assert opened(longest) == DEFAULT_PARTITIONS
+
+
+AS_NOBODY = """
+import asyncio, os, sys
+from pathlib import Path
+from hms.core.errors import LogUnreachable
+from hms.core.log.sqlite.file import open_file
+if os.geteuid() == 0:
+    os.setuid(65534)  # root may do everything
+try:
+    open_file(Path(sys.argv[1]), None, 0)
+except LogUnreachable as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder_mode", "file_mode", "says"),
+    [
+        (0o555, 0o444, "may not read and write it; let it"),
+        (0o555, 0o000, "may not read and write it; let it"),
+        (0o555, 0o666, "may not write its folder; let it"),
+        (0o555, None, "Permission denied; let it"),
+    ],
+)
+def test_a_log_that_this_user_may_not_write_says_so_and_what_to_do(
+    folder_mode: int, file_mode: int | None, says: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "state"
+        path = state / "log.db"
+        opened(path)
+        for file in state.glob("log.db-*"):
+            file.rmdir() if file.is_dir() else file.unlink()
+        path.unlink() if file_mode is None else path.chmod(file_mode)
+        Path(folder).chmod(0o755)
+        state.chmod(folder_mode)
+        ran = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, str(path)], capture_output=True, text=True, check=True, timeout=30
+        )
+        state.chmod(0o700)
+    assert ran.stdout.startswith(f"cannot open the log {path}: ")
+    assert says in ran.stdout
+    assert "name another log (--log, HMS_LOG)" in ran.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The command line's words: instants, values as JSON, exit codes, which log, which records, what a table looks like."""
 
+import errno
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -102,6 +103,13 @@ def test_records_are_objects_and_one_in_a_union_says_which_it_is() -> None:
 )
 def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
     assert explained(error)[0] == code
+
+
+def test_what_the_operating_system_refuses_is_told_with_its_place_and_what_to_do() -> None:
+    code, message = explained(OSError(errno.EROFS, "Read-only file system", "/state/hms"))
+    assert code == Exit.FAILED
+    assert message.startswith("/state/hms: Read-only file system; let user ")
+    assert "XDG_STATE_HOME" in message
 
 
 def test_a_bug_is_told_in_one_line_and_says_how_to_see_more() -> None:

@@ -23,6 +23,10 @@ WAL_BYTES: Final = 16 << 20
 BUSY_PAUSE_S: Final = 0.0003
 """SQLite's own busy_timeout sleeps coarsely: its p99 was a second beside one other writer; this one's is 4 ms."""
 
+PATH_BYTES_MAX: Final = 504
+"""SQLite's limit of 512 includes the names of the files beside the log."""
+_LET_IN: Final = "let it read and write there (chown, chmod, remount), or name another log (--log, HMS_LOG)"
+
 _PRAGMAS: Final = (
     "synchronous=FULL",
     "fullfsync=ON",
@@ -101,6 +105,7 @@ def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Pat
     path = path.expanduser().absolute()
     if partitions is not None:
         Layout(partitions)  # refuses an impossible count before there is a file
+    _check_length(path)
     deadline = time.monotonic() + deadline_ms / 1000
     while True:
         try:
@@ -111,7 +116,7 @@ def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Pat
             if not is_busy(error) or time.monotonic() > deadline:
                 raise _cannot_open(path, error) from error
         except OSError as error:
-            raise LogUnreachable(f"cannot open the log {path}: {error}") from error
+            raise LogUnreachable(f"cannot open the log {path}: {_refused(error, path)}") from error
         else:
             return path, recorded
         time.sleep(BUSY_PAUSE_S)
@@ -120,7 +125,30 @@ def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Pat
 def _cannot_open(path: Path, error: sqlite3.Error) -> Exception:
     if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
         return ValidationFailed(f"{path} is not an SQLite file, so not a log; name another path")
-    return LogUnreachable(f"cannot open the log {path}: {error}")
+    return LogUnreachable(f"cannot open the log {path}: {_locked_out(path) or error}")
+
+
+def _locked_out(path: Path) -> str:
+    """Return what keeps this user from the log, which SQLite does not say; nothing if that is not the reason."""
+    if not os.access(path, os.R_OK | os.W_OK):
+        return f"user {os.geteuid()} may not read and write it; {_LET_IN}"
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return f"user {os.geteuid()} may not write its folder; {_LET_IN}"
+    return ""
+
+
+def _refused(error: OSError, path: Path) -> str:
+    """Say what the operating system refused, and what to do."""
+    return f"{error.filename or path}: {error.strerror or error}; {_LET_IN}"
+
+
+def _check_length(path: Path) -> None:
+    length = len(os.fsencode(path))
+    if length > PATH_BYTES_MAX:
+        raise LogUnreachable(
+            f"cannot open the log {path}: expected a path of at most {PATH_BYTES_MAX} bytes (SQLite takes no longer "
+            f"one), got {length}; name a shorter one (--log, HMS_LOG or XDG_STATE_HOME)"
+        )
 
 
 def _create_empty(path: Path) -> None:
