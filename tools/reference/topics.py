@@ -34,7 +34,8 @@ READING = """`hms event list --topic NAME` reads any of them (short names do: `i
 `all`); `hms log info` shows their offsets. A value is Confluent framing (a zero byte, four bytes of schema id,
 big-endian) and Avro; its last field is the envelope, `id, source, destination, type, at, correlation_id,
 causation_id, reply_to, priority, ttl_ms, version`. Headers are CloudEvents in binary mode, `traceparent` and
-`content-type: application/avro`: a copy for tools. Key, value and headers of one record are at most {bytes:,} bytes
+`content-type: application/avro`: a copy for tools of others, left out on the embedded log, where there are none
+([why](../adr/0006-headers-where-tools-read-them.md)). Key, value and headers of one record are at most {bytes:,} bytes
 together."""
 
 
