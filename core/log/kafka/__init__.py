@@ -1,0 +1,1 @@
+"""The log on Kafka: production, many nodes, any Kafka tool."""
