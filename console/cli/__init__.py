@@ -9,7 +9,7 @@ import hms
 
 COMMANDS: Final = {
     "up": ("hms.console.up:up", "Supervise the components of a fleet file"),
-    "node": ("hms.console.node:node", "Run apps on a log, without components of this host"),
+    "node": ("hms.console.cli.node:app", "Run apps on a log, without components of this host; list the nodes"),
     "demo": ("hms.console.demo:demo", "Show a small fleet, real faults, and what becomes of them"),
     "component": ("hms.console.cli.component:app", "Components: what runs, and what shall run"),
     "supervisor": ("hms.console.cli.supervisor:app", "Supervisors: who is registered, and how they are"),
@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "event": ("hms.console.cli.event:app", "Events: what happened, from the log"),
     "dead-letter": ("hms.console.cli.dead_letter:app", "Messages that could not be handled"),
     "schema": ("hms.console.cli.schema:app", "Schemas: of HMS, and of the log"),
+    "shard": ("hms.console.cli.shard:app", "Shards: who owns them, and what waits in them"),
     "log": ("hms.console.cli.log:app", "The log itself: what it holds, and whether it is whole"),
     "doctor": ("hms.console.cli.doctor:doctor", "Look for what is wrong, and say what to do"),
 }

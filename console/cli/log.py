@@ -5,18 +5,16 @@ from typing import Any, Final
 
 from cyclopts import App
 
-from ...core.log.port import EVENTS, TOPICS, Log, NodeInfo
-from ...core.runtime.commit_record import commit_fields
+from ...core.log.port import TOPICS, Log
 from ...core.runtime.node import APPS_SETTING
-from ...core.runtime.records import Commit
-from ...schemas import Contract
 from .exit_codes import Exit
 from .freshness import freshness_line
 from .log_address import log_file
 from .log_verify import Finding, ShardReport, verify_log
+from .node_item import NODE_COLUMNS, node_item
 from .opened import reading
 from .options import DEFAULTS, Options
-from .plain_value import instant_of_us
+from .shard_item import shard_item
 from .show import Columns, say, show_list, show_one, text, write
 
 app = App(name="log", help="The log itself: what it holds, and whether it is whole.")
@@ -33,12 +31,6 @@ SHARD_COLUMNS: Final[Columns] = {
     "EPOCH": "epoch",
     "LAST COMMIT": "sequence",
     "AT": "committed_at",
-}
-NODE_COLUMNS: Final[Columns] = {
-    "NODE": "node",
-    "ALIVE": "alive",
-    "SHARDS": lambda item: text(len(item["shards"])),
-    "SEEN": "seen_at",
 }
 VERIFY_COLUMNS: Final[Columns] = {
     "SHARD": "shard",
@@ -67,8 +59,8 @@ async def info(*, options: Options = DEFAULTS) -> None:
                 {name.partition(":")[0] for name in json.loads(await log.get_setting(APPS_SETTING) or "[]")}
             ),
             "topics": [await _topic(log, topic) for topic in TOPICS],
-            "nodes": [_node(node) for node in nodes],
-            "shards": [await _shard(log, shard, nodes) for shard in range(log.partitions)],
+            "nodes": [node_item(node) for node in nodes],
+            "shards": [await shard_item(log, shard, nodes) for shard in range(log.partitions)],
         }
         line = await freshness_line(log)
     if options.form != "text":
@@ -112,37 +104,6 @@ async def _topic(log: Log, topic: str) -> dict[str, Any]:
         "offsets_ever": sum(mark.stable for mark in marks),
         "partitions": [{"start": mark.start, "stable": mark.stable, "high": mark.high} for mark in marks],
     }
-
-
-def _node(node: NodeInfo) -> dict[str, Any]:
-    seen = instant_of_us(node.seen_us)
-    return {"node": node.node, "alive": node.alive, "shards": sorted(node.shards), "seen_at": seen}
-
-
-async def _shard(log: Log, shard: int, nodes: list[NodeInfo]) -> dict[str, Any]:
-    owner = next((node.node for node in nodes if node.alive and shard in node.shards), None)
-    last = await last_commit(log, shard)
-    item: dict[str, Any] = {"shard": shard, "owner": owner, "epoch": None, "sequence": None, "committed_at": None}
-    if last is not None:
-        item.update(epoch=last["epoch"], sequence=last["sequence"], committed_at=instant_of_us(last["now"]))
-    return item
-
-
-async def last_commit(log: Log, shard: int) -> dict[str, Any] | None:
-    """Return the fields of a shard's newest commit record, None if it has none."""
-    contract = Contract()
-    contract.register(Commit, str(Commit.explicit_type))
-    marks = await log.watermarks(EVENTS, shard)
-    back = 1
-    while marks.start < marks.stable:
-        position = max(marks.start, marks.stable - back)
-        read = await log.read(EVENTS, shard, position)
-        if read.records:
-            return commit_fields(contract, read.records[-1].value or b"")
-        if position == marks.start:
-            break
-        back *= 2
-    return None
 
 
 def _bytes(url: str) -> int | None:

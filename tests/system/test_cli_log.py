@@ -79,6 +79,8 @@ READS = [
     ["event", "list"],
     ["event", "count"],
     ["dead-letter", "list"],
+    ["node", "list"],
+    ["shard", "list"],
     ["log", "info"],
     ["log", "verify"],
 ]
@@ -133,6 +135,7 @@ def test_a_dead_letter_is_listed_and_shown_whole(used: Path) -> None:
     "command",
     [
         ["bogus"],
+        ["node", "bogus"],
         ["event", "bogus"],
         ["component", "list", "-o", "xml"],
         ["component", "describe"],
@@ -146,6 +149,44 @@ def test_a_mistake_in_the_command_is_exit_2_with_one_line(used: Path, command: l
     ran = run(used, *command)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("hms: ")
+
+
+def test_the_shards_of_a_log_without_a_node_are_orphaned_and_have_their_last_commits(used: Path) -> None:
+    shards = json.loads(run(used, "shard", "list", "-o", "json").out)
+    assert [shard["shard"] for shard in shards] == list(range(16))
+    assert {(shard["owner"], shard["state"], *shard["lag"].values()) for shard in shards} == {
+        (None, "orphaned", 0, 0, 0, 0)
+    }
+    assert all(shard["sequence"] >= 0 and shard["epoch"] >= 1 and shard["committed_at"] for shard in shards)
+    table = run(used, "shard", "list").out.splitlines()
+    assert " ".join(table[0].split()) == "SHARD OWNER STATE EPOCH CRITICAL HIGH NORMAL LOW LAST COMMIT AT"
+    assert len(table) == 17
+
+
+def test_a_node_is_listed_and_described_while_it_runs_and_remembered_when_it_was_killed(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'log.db'}"
+    node = subprocess.Popen([HMS, "node", "--log", url, "--name", "n1"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert node.stdout is not None
+        while "owns 16 of 16" not in node.stdout.readline():
+            assert node.poll() is None
+        ((listed,), described) = (
+            json.loads(run(tmp_path, "node", *words, "--log", url, "-o", "json").out)
+            for words in (["list"], ["describe", "n1"])
+        )
+        assert (listed["node"], listed["alive"], listed["shards"]) == ("n1", True, list(range(16)))
+        assert {(shard["owner"], shard["state"]) for shard in described["shards"]} == {("n1", "owned")}
+        text = run(tmp_path, "node", "describe", "n1", "--log", url).out
+        assert text.startswith("node     n1\nalive    yes\n")
+        assert len(text.splitlines()) == 3 + 1 + 17
+    finally:
+        node.kill()
+        node.communicate()
+    (dead,) = json.loads(run(tmp_path, "node", "list", "--log", url, "-o", "json").out)
+    assert (dead["node"], dead["alive"]) == ("n1", False)
+    missing = run(tmp_path, "node", "describe", "n2", "--log", url)
+    assert (missing.code, missing.out) == (3, "")
+    assert "no node 'n2' within the last hour; there are: n1" in missing.err
 
 
 def test_a_file_that_is_no_log_is_named(tmp_path: Path) -> None:
@@ -360,6 +401,7 @@ def test_the_list_of_commands_imports_none_of_them(tmp_path: Path) -> None:
         "event",
         "dead-letter",
         "schema",
+        "shard",
         "log",
         "doctor",
         "up",

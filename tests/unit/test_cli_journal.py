@@ -11,8 +11,8 @@ import pytest
 from hms.console.cli.dead_letter_retry import Letter, attempts_of, original_of, send_again
 from hms.console.cli.freshness import freshness
 from hms.console.cli.journal import Entry, Journal
-from hms.console.cli.log import last_commit
 from hms.console.cli.log_verify import verify_log
+from hms.console.cli.shard_item import last_commit
 from hms.core.address import Address
 from hms.core.app import App
 from hms.core.behaviour import Behaviour, Context

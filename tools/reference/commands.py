@@ -31,7 +31,7 @@ def _command(app: App, name: str, level: int) -> Iterator[str]:
     inner = sorted(word for word in app.resolved_commands() if not word.startswith("-"))
     yield f"{'#' * level} `{name}`"
     yield _about(app)
-    if not inner:
+    if app.default_command or not inner:
         yield from _parameters(app)
     for word in inner:
         yield from _command(app[word], f"{name} {word}", level + 1)
