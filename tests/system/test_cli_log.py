@@ -19,7 +19,6 @@ import pytest
 
 import hms
 from hms.actors.app import hms_app
-from hms.console.cli.component.logs import following, last_lines
 from hms.console.cli.doctor.machine import agents, disk, fsync, nearest, state_folder
 from hms.core.address import Address
 from hms.core.client import connect
@@ -351,35 +350,6 @@ def test_a_process_that_runs_but_has_lost_its_lease_is_not_called_absent(living:
     nodes = {check["name"]: check for check in json.loads(ran.out)}["nodes"]
     assert (ran.code, nodes["outcome"]) == (1, "fail")
     assert lost in nodes["seen"]
-
-
-def test_the_last_lines_reach_back_into_rotated_files(tmp_path: Path) -> None:
-    for name, lines in (("output.log.2", "1\n2\n"), ("output.log.1", "3\n4\n"), ("output.log", "5\n6")):
-        (tmp_path / name).write_text(lines)
-    assert last_lines(tmp_path, 3) == ["4", "5", "6"]
-    assert last_lines(tmp_path, 100) == ["1", "2", "3", "4", "5", "6"]
-    assert last_lines(tmp_path, 0) == []
-
-
-def test_following_goes_on_in_the_new_file_after_a_rotation(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "output.log"
-        path.write_text("old\n")
-        lines = following(path)
-        first = asyncio.ensure_future(anext(lines))
-        await asyncio.sleep(0)  # it has looked now: what was there before is not its own
-        with path.open("a") as old:
-            old.write("before\n")
-            old.flush()
-            assert await first == "before"
-            path.rename(tmp_path / "output.log.1")
-            path.write_text("after\n")
-            old.write("la")
-            old.write("st\n")
-        assert [await anext(lines) for _ in range(2)] == ["last", "after"]
-        await lines.aclose()
-
-    asyncio.run(main())
 
 
 def test_the_version_needs_no_codec_no_parser_and_no_time(tmp_path: Path) -> None:
