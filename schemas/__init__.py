@@ -11,6 +11,10 @@ Nothing here does I/O or knows a log; the vocabulary of HMS itself is in `hms.sc
 from .avro import avro_schema as avro_schema
 from .avro import namespace_of as namespace_of
 from .avro import type_name as type_name
+from .binary import encode_bytes as encode_bytes
+from .binary import encode_long as encode_long
+from .binary import encode_text as encode_text
+from .binary import word as word
 from .contract import Contract as Contract
 from .contract import Decoded as Decoded
 from .envelope import ENVELOPE_SCHEMA as ENVELOPE_SCHEMA

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from .binary import SIZES, encode_long, encode_text, word
 from .errors import InvalidEnvelope, TrailingBytes, Unencodable
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,6 +20,11 @@ _MORE: Final = 0x80
 """The bit of a byte which says that more follow."""
 _SECOND_BRANCH: Final = 2
 """The zigzag of 1, before an optional field that is set."""
+_NOT_SHORT: Final = 0x81
+"""The bits that are set in the first byte of a length that is negative or over 63."""
+_new = tuple.__new__
+"""Makes a named tuple in a third of the time that its own constructor takes."""
+_instant = lru_cache(1024)(encode_long)  # a commit stamps one `now` on all that it writes
 
 
 class Envelope(NamedTuple):
@@ -65,36 +71,8 @@ ENVELOPE_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def _varint(number: int) -> bytes:
-    """Return Avro's long: zigzag, seven bits a byte, low ones first."""
-    rest = (number << 1) ^ (number >> 63)
-    out = bytearray()
-    while rest >= _MORE:
-        out.append(rest & 0x7F | _MORE)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
-
-
-_SHORT: Final = tuple(_varint(length) for length in range(256))
-_SIZES: Final = tuple(chr(length << 1) for length in range(64))
-_instant = lru_cache(1024)(_varint)  # a commit stamps one `now` on all that it writes
-
-
-def _length(data: bytes) -> bytes:
-    return _SHORT[len(data)] if len(data) < len(_SHORT) else _varint(len(data))
-
-
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return _length(data) + data
-
-
-_word = lru_cache(1024)(_text)  # types, priorities, versions: few and always the same
-
-
 def _optional_text(text: str | None) -> bytes:
-    return b"\x00" if text is None else b"\x02" + _text(text)
+    return b"\x00" if text is None else b"\x02" + encode_text(text)
 
 
 def encode_envelope(envelope: Envelope) -> bytes:
@@ -108,17 +86,17 @@ def encode_envelope(envelope: Envelope) -> bytes:
     try:
         return b"".join(
             (
-                _text(id_),
-                _text(source),
-                _text(destination),
-                _word(type_),
+                encode_text(id_),
+                encode_text(source),
+                encode_text(destination),
+                word(type_),
                 _instant(at_us),
-                _text(correlation_id),
+                encode_text(correlation_id),
                 _optional_text(causation_id),
                 _optional_text(reply_to),
-                _word(priority),
-                b"\x00" if ttl_ms is None else b"\x02" + _varint(ttl_ms),
-                _word(version),
+                word(priority),
+                b"\x00" if ttl_ms is None else b"\x02" + encode_long(ttl_ms),
+                word(version),
             )
         )
     except (UnicodeEncodeError, AttributeError, TypeError) as error:
@@ -131,15 +109,15 @@ def _encode_short(envelope: Envelope) -> bytes:
     A length under 64 is one byte below 0x80, so it is a character too. Raises `LookupError` or `TypeError` otherwise.
     """
     id_, source, destination, type_, at_us, correlation_id, causation_id, reply_to, priority, ttl_ms, version = envelope
-    size = _SIZES
+    size = SIZES
     before = f"{size[len(id_)]}{id_}{size[len(source)]}{source}{size[len(destination)]}{destination}{size[len(type_)]}{type_}"
     cause = "\0" if causation_id is None else f"\2{size[len(causation_id)]}{causation_id}"
     reply = "\0" if reply_to is None else f"\2{size[len(reply_to)]}{reply_to}"
     between = f"{size[len(correlation_id)]}{correlation_id}{cause}{reply}{size[len(priority)]}{priority}"
     if not (before.isascii() and between.isascii()):
         raise LookupError
-    ttl = b"\x00" if ttl_ms is None else b"\x02" + _varint(ttl_ms)
-    return b"".join((before.encode(), _instant(at_us), between.encode(), ttl, _word(version)))
+    ttl = b"\x00" if ttl_ms is None else b"\x02" + encode_long(ttl_ms)
+    return b"".join((before.encode(), _instant(at_us), between.encode(), ttl, word(version)))
 
 
 def _check_numbers(envelope: Envelope, error: type[Unencodable | InvalidEnvelope]) -> None:
@@ -206,13 +184,77 @@ def decode_envelope(data: bytes, start: int = 0) -> Envelope:
     Raises `InvalidEnvelope` (cut off, no UTF-8, impossible values) and `TrailingBytes` (it ends before the data does).
     """
     try:
-        envelope, end = _read(data, start)
+        envelope, end = _read_short(data, start) or _read(data, start)
     except (IndexError, UnicodeDecodeError) as error:
         raise InvalidEnvelope(f"expected an envelope at bytes {start} to {len(data)}, got: {error}") from error
     if end != len(data):
         _refuse_end(end, len(data))
     _check_numbers(envelope, InvalidEnvelope)
     return envelope
+
+
+def _read_short(data: bytes, at: int) -> tuple[Envelope, int] | None:
+    """Return what `_read` does, in half the time, if no text is longer than 63 bytes; else None.
+
+    A longer text shows in the first byte of its length, but only after what follows was read from the wrong place: so
+    nothing is believed, and no error raised, before all lengths were looked at.
+    """
+    try:
+        size = sizes = data[at]
+        end = at + 1 + (size >> 1)
+        id_ = data[at + 1 : end]
+        size = data[end]
+        sizes |= size
+        source = data[end + 1 : (at := end + 1 + (size >> 1))]
+        size = data[at]
+        sizes |= size
+        destination = data[at + 1 : (end := at + 1 + (size >> 1))]
+        size = data[end]
+        sizes |= size
+        type_ = data[end + 1 : (at := end + 1 + (size >> 1))]
+        at_us, at = _read_long(data, at)
+        size = data[at]
+        sizes |= size
+        correlation_id = data[at + 1 : (end := at + 1 + (size >> 1))]
+        causation_id, at, sizes = _read_optional_short(data, end, sizes)
+        reply_to, at, sizes = _read_optional_short(data, at, sizes)
+        size = data[at]
+        sizes |= size
+        priority = data[at + 1 : (end := at + 1 + (size >> 1))]
+        ttl_ms, at = _read_optional_long(data, end)
+        size = data[at]
+        if (sizes | size) & _NOT_SHORT:
+            return None
+        end = at + 1 + (size >> 1)
+        return _new(
+            Envelope,
+            (
+                id_.decode(),
+                source.decode(),
+                destination.decode(),
+                type_.decode(),
+                at_us,
+                correlation_id.decode(),
+                causation_id,
+                reply_to,
+                priority.decode(),
+                ttl_ms,
+                data[at + 1 : end].decode(),
+            ),
+        ), end
+    except (IndexError, UnicodeDecodeError, InvalidEnvelope):
+        return None
+
+
+def _read_optional_short(data: bytes, at: int, sizes: int) -> tuple[str | None, int, int]:
+    branch = data[at]
+    if branch == 0:
+        return None, at + 1, sizes
+    if branch != _SECOND_BRANCH:
+        raise _no_branch(branch, at)
+    size = data[at + 1]
+    end = at + 2 + (size >> 1)
+    return data[at + 2 : end].decode(), end, sizes | size
 
 
 def _read(data: bytes, at: int) -> tuple[Envelope, int]:

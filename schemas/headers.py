@@ -25,7 +25,6 @@ def _second(second: int) -> str:
 
 
 @lru_cache(256)  # a commit stamps one `now` on all that it writes
-@lru_cache(64)  # a commit stamps one `now` on all that it writes
 def _time(at_us: int) -> bytes:
     second, fraction = divmod(at_us, 1_000_000)
     return f"{_second(second)}.{fraction:06d}Z".encode()

@@ -1,6 +1,6 @@
 """Identifiers: derived ones inside, where the same cause must give the same id, drawn ones outside.
 
-`derived_id` is SHA-256, not `uuid.uuid5`: 1.4 us for four fields where uuid5 takes 3.7, and no SHA-1.
+`derived_id` is SHA-256, not `uuid.uuid5`: 1.2 us for four fields where uuid5 takes 3.7, and no SHA-1.
 """
 
 import os
@@ -9,9 +9,31 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-_LENGTHS: Final = tuple(length.to_bytes(4, "big") for length in range(256))
+_ASCII_LENGTHS: Final = tuple("\0\0\0" + chr(length) for length in range(128))
+"""The length of a short ASCII field as text: four bytes, big-endian, each of which is an ASCII character too."""
 _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
+
+
+def _short_fields(fields: tuple[str, ...]) -> bytes | None:
+    """Return the four fields of nearly every id as bytes in one go: ASCII, shorter than 128 characters. None for others."""
+    try:
+        first, second, third, fourth = fields
+        size = _ASCII_LENGTHS
+        text = (
+            f"{size[len(first)]}{first}{size[len(second)]}{second}{size[len(third)]}{third}{size[len(fourth)]}{fourth}"
+        )
+    except (ValueError, IndexError):
+        return None
+    return text.encode() if text.isascii() else None
+
+
+def _any_fields(fields: tuple[str, ...]) -> bytes:
+    return b"".join(part for field in fields for part in _delimited(field.encode()))
+
+
+def _delimited(data: bytes) -> tuple[bytes, bytes]:
+    return len(data).to_bytes(4, "big"), data
 
 
 def derived_id(*fields: str) -> str:
@@ -19,13 +41,7 @@ def derived_id(*fields: str) -> str:
 
     The lengths make it injective: ("a", "bc") and ("ab", "c") give different ids.
     """
-    parts: list[bytes] = []
-    for field in fields:
-        data = field.encode()
-        size = len(data)
-        parts.append(_LENGTHS[size] if size < 256 else size.to_bytes(4, "big"))  # noqa: PLR2004 - as in _LENGTHS
-        parts.append(data)
-    text = sha256(b"".join(parts)).hexdigest()
+    text = sha256(_short_fields(fields) or _any_fields(fields)).hexdigest()
     return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 

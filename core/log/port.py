@@ -89,7 +89,8 @@ class Capabilities(NamedTuple):
 class Writer(Protocol):
     """The one writer of a shard, valid until somebody else opens the shard.
 
-    `epoch` grows with every opening of the shard, over all time.
+    `epoch` grows with every opening of the shard; a log that numbers its writers anew after a long rest says so, and the
+    runtime then goes on counting from the last epoch that it finds in the shard's commit records.
     """
 
     shard: int

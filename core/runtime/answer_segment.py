@@ -1,7 +1,7 @@
 """A sealed segment of remembered answers as bytes, and back.
 
-Segments are written and read as plain dicts, as commit records are: with a model an answer, every command from outside
-costs twice that, once when it is sealed and once when it is restored.
+Segments are written by hand and read as plain dicts, as commit records are: with a model an answer, every command from
+outside costs twice that, once when it is sealed and once when it is restored.
 """
 
 from collections.abc import Sequence
@@ -9,10 +9,11 @@ from io import BytesIO
 from operator import itemgetter
 from typing import Any, Final, cast
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import parse_schema, schemaless_reader
 
 from ...schemas import FRAME_BYTES, Contract, avro_schema
 from .dedup import Remembered
+from .input_record import encode_answer, encode_array
 from .records import Answers
 
 _BODY: Final[Any] = parse_schema(avro_schema(Answers, str(Answers.explicit_type)))
@@ -21,9 +22,7 @@ _fields = itemgetter(*Remembered._fields)
 
 def encode_segment(answers: Sequence[Remembered]) -> bytes:
     """Return the body of an `Answers` record."""
-    body = BytesIO()
-    schemaless_writer(body, _BODY, {"answers": [given._asdict() for given in answers]})
-    return body.getvalue()
+    return encode_array([encode_answer(given) for given in answers])
 
 
 def decode_segment(contract: Contract, value: bytes) -> list[Remembered]:

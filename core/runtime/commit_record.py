@@ -15,6 +15,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from ...schemas import FRAME_BYTES, Contract, MalformedRecord, avro_schema
 from ..errors import HistoryBroken
 from ..log.port import EVENTS, Draft
+from .input_record import encode_array
 from .records import Commit
 from .wire import EPOCH, Pen
 
@@ -47,9 +48,9 @@ class Head(NamedTuple):
 START = Head(-1, GENESIS, 0, (0, 0, 0, 0))
 
 
-def digest(parts: Iterable[bytes | None]) -> bytes:
+def digest(parts: Iterable[bytes]) -> bytes:
     """Return the SHA-256 over parts that delimit themselves (Avro values, addresses)."""
-    return hashlib.sha256(b"".join(part or b"" for part in parts)).digest()
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def commit_draft(
@@ -61,7 +62,7 @@ def commit_draft(
     epoch: int,
     code_version: str,
     now_us: int,
-    inputs: list[dict[str, Any]],
+    inputs: list[bytes],
     positions: tuple[int, ...],
     read: list[bytes],
     sent: list[Draft],
@@ -74,17 +75,17 @@ def commit_draft(
         "epoch": epoch,
         "code_version": code_version,
         "now": now_us,
-        "inputs": inputs,
         "positions": positions,
         "digest_read": digest(read),
-        "digest_sent": digest(part for draft in sent for part in (draft.key, draft.value)),
+        "digest_sent": digest([part or b"" for draft in sent for part in draft[2:4]]),
         "previous": head.previous,
         "attempting": attempting,
         "begun": begun,
     }
     record_type = contract.of(Commit)
     body = BytesIO()
-    schemaless_writer(body, _BODY, fields)
+    schemaless_writer(body, _SUMMARY, fields)
+    body.write(encode_array(inputs))
     return pen.own_body(
         f"shard/{shard}", EVENTS, record_type, body.getvalue(), id_parts=("commit", str(head.sequence + 1))
     )

@@ -66,6 +66,7 @@ class Shard:
         self._commit_count = 0
         self._input_count = 0
         self._writer: Writer
+        self._epoch: int
         self._memory: ShardMemory
         self._lanes: Lanes
         self._clock: ShardClock
@@ -86,6 +87,8 @@ class Shard:
             await self._writer.close()
             raise
         memory = self._memory
+        # A log may number its writers anew (Kafka: a transactional id that expired after a week); epochs never go back.
+        self._epoch = max(memory.epoch + 1, self._writer.epoch)
         self._clock = ShardClock(around.clock, memory.head.now_us)
         self._lanes = Lanes(around.log, self.number, memory.head.positions, around.schemas, self._options.read_records)
         self._effects = EffectRunner(around.log, around.behaviours, around.clock, self._options)
@@ -143,7 +146,7 @@ class Shard:
         actors = self._memory.actors
         return ShardStatistics(
             self.number,
-            self._writer.epoch,
+            self._epoch,
             self._commit_count,
             self._input_count,
             len(actors),
@@ -253,7 +256,7 @@ class Shard:
             pen,
             memory.head,
             shard=self.number,
-            epoch=self._writer.epoch,
+            epoch=self._epoch,
             code_version=self._around.code_version,
             now_us=turn.now_us,
             inputs=turn.inputs,

@@ -8,7 +8,6 @@ the transaction. What an input leads to is worked out first and taken over only 
 from asyncio import CancelledError
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from ...schemas import Envelope, Event, derived_id, partition_of
 from ..address import is_participant
@@ -21,6 +20,7 @@ from .cause import EFFECT_SOURCE, Cause, cause_of
 from .cell import Cell
 from .dedup import AnswerTable, Remembered
 from .inbound import Inbound
+from .input_record import encode_input, encode_remembered, encode_timer
 from .installed import Behaviours
 from .records import (
     TIMER_LANE,
@@ -71,7 +71,8 @@ class Turn:
         self._pen = Pen(shard, partitions, behaviours.contract, options.value_bytes_max, now_us, headers=headers)
         self.drafts: list[Draft] = []
         self._replies = Replies(self._pen, behaviours, self.drafts)
-        self.inputs: list[dict[str, Any]] = []
+        self.inputs: list[bytes] = []
+        """The consumed ones, each as the `Input` of the commit record."""
         self.read: list[bytes] = []
         self._answered_bytes = 0
         self.touched: dict[str, Cell] = {}
@@ -125,7 +126,7 @@ class Turn:
         cause = Cause(id_, id_, actor, timer.correlation_id, "normal", None)
         fired = TimerFired(name=name, generation=generation)
         verdict = self._bury_killer(cell, cause, timer, fired) if killer else self._fire(cell, cause, timer, fired)
-        self.inputs.append(_input(TIMER_LANE, generation, verdict, actor=actor, timer=name))
+        self.inputs.append(encode_timer(TIMER_LANE, generation, verdict, actor, name))
         return True
 
     def _fire(self, cell: Cell, cause: Cause, timer: PendingTimer, fired: TimerFired) -> str:
@@ -353,39 +354,13 @@ class Turn:
         envelope = inbound.envelope
         stored = inbound.stored
         if envelope is None or not is_participant(envelope.source) or verdict in _NOT_REMEMBERED:
-            self.inputs.append(_input(inbound.lane, stored.offset, verdict))
+            self.inputs.append(encode_input(inbound.lane, stored.offset, verdict))
             return
         key = (envelope.source, envelope.id, envelope.destination)
         given = Remembered(*key, inbound.lane, stored.at_us, verdict, answer)
-        self.inputs.append(
-            {
-                "lane": inbound.lane,
-                "offset": stored.offset,
-                "verdict": verdict,
-                "actor": envelope.destination,
-                "timer": "",
-                "source": envelope.source,
-                "id": envelope.id,
-                "at_us": stored.at_us,
-                "answer": answer,
-            }
-        )
+        self.inputs.append(encode_remembered(stored.offset, given))
         self.new_answers[key] = given
         self._answered_bytes += given.size
 
 
 _NOT_REMEMBERED = (verdicts.DUPLICATE, verdicts.FORWARDED, verdicts.MALFORMED)
-
-
-def _input(lane: int, offset: int, verdict: str, *, actor: str = "", timer: str = "") -> dict[str, Any]:
-    return {
-        "lane": lane,
-        "offset": offset,
-        "verdict": verdict,
-        "actor": actor,
-        "timer": timer,
-        "source": "",
-        "id": "",
-        "at_us": 0,
-        "answer": b"",
-    }

@@ -13,6 +13,7 @@ from ..log.port import EVENTS, LANES, Log, Stored
 from .commit_record import SHARD_KEY, commit_fields, digest, following
 from .history import records_between
 from .inbound import Inbound, decode, unreadable
+from .input_record import encode_again
 from .installed import Behaviours
 from .records import TIMER_LANE
 from .restore import ShardMemory
@@ -130,8 +131,8 @@ def _compare(turn: Turn, transaction: Transaction) -> list[str]:
     events = [draft.value for draft in turn.drafts if draft.topic == EVENTS]
     recorded = [stored.value for stored in transaction.events]
     found: list[str] = []
-    if turn.inputs != fields["inputs"]:
-        found.append(f"expected the inputs {fields['inputs']}, got {turn.inputs}")
+    if turn.inputs != [encode_again(given) for given in fields["inputs"]]:
+        found.append(f"expected the inputs {fields['inputs']}, got the bytes {turn.inputs}")
     if events != recorded:
         found.append(f"expected {len(recorded)} events {recorded}, got {len(events)}: {events}")
     if digest(turn.read) != fields["digest_read"]:

@@ -70,8 +70,9 @@ class Reader:
                 start = (await self.ask(self._heads.refresh)).starts[place.head]
         if position < start:
             raise PositionTrimmed(topic, partition, position, start)
+        new = tuple.__new__  # a third of what the named tuple's own constructor takes
         records = [
-            Stored(topic, partition, position & OFFSET_MASK, at, key, value, decode_headers(data))
+            new(Stored, (topic, partition, position & OFFSET_MASK, at, key, value, decode_headers(data)))
             for position, at, key, value, data in rows
         ]
         return Slice(records, end if whole else records[-1].offset + 1)
