@@ -9,6 +9,9 @@ import pytest
 
 import hms
 
+# A real Kafka starts when a test asks for it.
+from .kafka.fixtures import broker, cluster, kafka, kafka_url, make_broker, own_broker, proxy, three_brokers  # noqa: F401
+
 hypothesis.settings.register_profile("hms", deadline=None, print_blob=True)  # a busy machine is not a failure
 hypothesis.settings.load_profile("hms")
 
