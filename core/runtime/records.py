@@ -43,8 +43,9 @@ class Commit(Event):
 
     The inputs are the last field: whoever does not need them reads only what is before.
 
-    `sequence` is dense from 0; `epoch` grows with every opening of the shard; `positions` are the lanes' next offsets after this commit; `previous` is the SHA-256 of
-    the previous commit record's value; the digests are SHA-256 over the values read and over keys and values written.
+    `sequence` is dense from 0; `epoch` grows with every opening of the shard; `positions` are the lanes' next offsets
+    after this commit; `previous` is the SHA-256 of the previous commit record's value; the digests are SHA-256 over the
+    values read and over keys and values written.
     `attempting` (lane, offset, which timer, how often) is written alone, before a shard in careful mode handles that input.
     `begun` are the effects that start after it: a restore begins these and no others, whatever today's code would ask for.
     """

@@ -12,7 +12,7 @@ from zlib import crc32
 import structlog
 
 from ..errors import OutsideError
-from ..log.port import EVENTS, LANES, Writer
+from ..log.port import CRITICAL, EVENTS, LANES, Writer
 from .commit_record import commit_draft, following
 from .effects import EffectRunner
 from .housekeeping import Housekeeping
@@ -26,6 +26,7 @@ from .turn import Turn
 from .wire import Pen
 
 logger = structlog.get_logger("hms.shard")
+CRITICAL_LANE = LANES.index(CRITICAL)
 DEATHS_MAX = 2
 """An input in whose handling the shard ended so often is buried unhandled."""
 
@@ -202,8 +203,10 @@ class Shard:
                 return
 
     def _slice_ends_us(self) -> int:
-        length_s = self._around.pace.slice_s(self._options.slice_ms_max)
-        return self._around.clock.monotonic_us() + int(length_s * 1_000_000)
+        now_us = self._around.clock.monotonic_us()
+        if self._lanes.has(CRITICAL_LANE):
+            self._around.pace.hurry(now_us)
+        return now_us + int(self._around.pace.slice_s(self._options.slice_ms_max, now_us) * 1_000_000)
 
     def _fire_timers(self, turn: Turn, limit_us: int) -> None:
         deadline_us = self._slice_ends_us()
