@@ -1,0 +1,129 @@
+"""What everybody may append: one idempotent producer a handle, which takes all that waits with each request.
+
+A producer whose batch failed is of no use any more (the broker would take everything after it for out of order): the next
+round begins with a new one.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from aiokafka.protocol.transaction import InitProducerIdRequest
+
+from ...errors import AppendUnknown, HmsError, LogUnreachable
+from ..port import Draft
+from .answers import Attempts, Meaning, meaning, name
+from .cluster import Cluster
+from .encoding import Batch, Encoder, Places, offsets
+from .failures import DEADLINE_S, FAILURES, describe
+from .producing import Producing
+from .writer import CODEC, late
+
+LANE: Final = "append"
+ROUND_RECORDS_MAX: Final = 5_000
+Call = tuple[Sequence[Draft], asyncio.Future[list[int]]]
+
+
+class Outgoing:
+    """Calls that come while a round is under way go together in the next. Atomic is a call only by chance."""
+
+    def __init__(self, cluster: Cluster, places: Places, *, codec: str = CODEC, deadline_s: float = DEADLINE_S) -> None:
+        self._cluster = cluster
+        self._places = places
+        self._codec = codec
+        self._deadline_s = deadline_s
+        self._producing = Producing(cluster, LANE, None, "append")
+        self._encoder: Encoder | None = None
+        self._waiting: list[Call] = []
+        self._pump: asyncio.Task[None] | None = None
+
+    async def append(self, drafts: Sequence[Draft]) -> list[int]:
+        """Write the drafts, and return their offsets; see the port."""
+        self._cluster.check_open()
+        self._places.check(drafts)
+        if not drafts:
+            return []
+        done: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((drafts, done))
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._run(), name="append")
+        return await done
+
+    async def close(self) -> None:
+        """Fail what waits. Doing it again does nothing."""
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        for _, done in self._take(0):
+            _fail(done, LogUnreachable("append: the log was closed before it was written"))
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await self._round(self._take(ROUND_RECORDS_MAX))
+        finally:
+            self._pump = None
+
+    def _take(self, records_max: int) -> list[Call]:
+        """Take calls from the queue, as many as fit but at least one; all of them if it is 0."""
+        taken: list[Call] = []
+        count = 0
+        while self._waiting and (not taken or not records_max or count + len(self._waiting[0][0]) <= records_max):
+            taken.append(self._waiting.pop(0))
+            count += len(taken[-1][0])
+        return taken
+
+    async def _round(self, calls: list[Call]) -> None:
+        drafts = [draft for part, _ in calls for draft in part]
+        batches: list[Batch] = []
+        attempts = Attempts()
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                encoder = self._encoder or await self._new_encoder(attempts)
+                self._encoder = None
+                batches += encoder.encode(drafts)
+                await self._producing.produce(batches, attempts)
+        except BaseException as error:
+            failed = _failed(batches, error, late("append", self._deadline_s, attempts))
+            for _, done in calls:
+                _fail(done, failed)
+            if not isinstance(error, HmsError | TimeoutError):
+                raise
+        else:
+            self._encoder = encoder
+            _answer(calls, offsets(batches, len(drafts)))
+
+    async def _new_encoder(self, attempts: Attempts) -> Encoder:
+        request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=0)
+        while True:
+            self._cluster.check_open()
+            try:
+                answer = await self._cluster.ask(self._cluster.client.get_random_node(), request, LANE)
+            except FAILURES as error:
+                await self._cluster.refresh()
+                await attempts.pause(describe(error))
+                continue
+            if meaning(answer.error_code, "append") is Meaning.DONE:
+                return Encoder(answer.producer_id, answer.producer_epoch, transactional=False, codec=self._codec)
+            await attempts.pause(name(answer.error_code))
+
+
+def _failed(batches: Sequence[Batch], error: BaseException, late_error: LogUnreachable) -> HmsError:
+    """Return what the failure means for every call of the round: unknown, if any of it may be in the log."""
+    cause = late_error if isinstance(error, TimeoutError) else error
+    if any(batch.offset >= 0 or batch.uncertain for batch in batches):
+        return AppendUnknown(f"the answer to an append is missing ({describe(cause)}): retry with the same ids")
+    return cause if isinstance(cause, HmsError) else LogUnreachable(f"append: {describe(cause)}; nothing was written")
+
+
+def _answer(calls: Sequence[Call], found: list[int]) -> None:
+    begin = 0
+    for drafts, done in calls:
+        if not done.done():
+            done.set_result(found[begin : begin + len(drafts)])
+        begin += len(drafts)
+
+
+def _fail(done: asyncio.Future[list[int]], error: HmsError) -> None:
+    if not done.done():
+        done.set_exception(type(error)(str(error)))

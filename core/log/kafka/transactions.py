@@ -1,0 +1,101 @@
+"""The transaction coordinator of one transactional id: fence the predecessor, add partitions, end.
+
+Spoken directly to the broker, because one must know which of these was asked last: before the end was asked for nothing of a
+transaction can ever be seen; after that, without an answer, nobody can say.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from aiokafka.client import CoordinationType
+from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
+
+from .answers import Attempts, Meaning, meaning, name
+from .cluster import Cluster
+from .failures import FAILURES, FORBIDDEN, describe, failure
+
+TRANSACTION_TIMEOUT_MS: Final = 10_000
+"""After so long the broker aborts what a writer that vanished has left open."""
+_NOT_ATTEMPTED: Final = 55
+"""Said of a partition when another one of the same request failed: that one says why."""
+
+
+class Transactions:
+    """Of one transactional id; `lane` is its connections' name, `what` the writer's in messages."""
+
+    def __init__(self, cluster: Cluster, lane: str, transactional_id: str, what: str) -> None:
+        self.producer_id = -1
+        self.producer_epoch = -1
+        self.unanswered = False
+        """Whether an answer to the last `end` was lost."""
+        self._cluster = cluster
+        self._lane = lane
+        self._id = transactional_id
+        self._what = what
+        self._coordinator: int | None = None
+
+    async def begin_epoch(self, attempts: Attempts) -> None:
+        """Fence whoever had the id, wait until its open transaction is resolved, and take the next epoch."""
+        request = InitProducerIdRequest(transactional_id=self._id, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS)
+        answer = await self._insist(request, lambda answer: [answer.error_code], attempts)
+        self.producer_id, self.producer_epoch = answer.producer_id, answer.producer_epoch
+
+    async def add(self, places: Iterable[tuple[str, int]], attempts: Attempts) -> None:
+        """Say which partitions (topics as on the cluster) the transaction will write to."""
+        topics: dict[str, list[int]] = defaultdict(list)
+        for topic, partition in places:
+            topics[topic].append(partition)
+        request = AddPartitionsToTxnRequest(
+            transactional_id=self._id,
+            producer_id=self.producer_id,
+            producer_epoch=self.producer_epoch,
+            topics=[*topics.items()],
+        )
+        await self._insist(request, _partition_codes, attempts)
+
+    async def end(self, attempts: Attempts, *, committed: bool) -> None:
+        """Commit or abort. A lost answer is asked for again: the broker gives the same one."""
+        request = EndTxnRequest(
+            transactional_id=self._id,
+            producer_id=self.producer_id,
+            producer_epoch=self.producer_epoch,
+            transaction_result=committed,
+        )
+        self.unanswered = False
+        await self._insist(request, lambda answer: [answer.error_code], attempts)
+
+    async def _insist(self, request: Any, codes: Callable[[Any], list[int]], attempts: Attempts) -> Any:
+        """Return the answer without an error; raises what `meaning` raises. Has no end of its own."""
+        while True:
+            self._cluster.check_open()
+            try:
+                answer = await self._cluster.ask(await self._find(), request, self._lane)
+            except FORBIDDEN as error:
+                raise failure(error, self._what) from error
+            except FAILURES as error:
+                self.unanswered = True
+                await self._lost(describe(error), attempts)
+                continue
+            found = {code: meaning(code, self._what) for code in codes(answer)}
+            failed = [code for code in found if found[code] is not Meaning.DONE]
+            if not failed:
+                return answer
+            if Meaning.MOVED in found.values():
+                self._coordinator = None
+            await attempts.pause(f"transaction coordinator: {name(failed[0])}")
+
+    async def _lost(self, failed_by: str, attempts: Attempts) -> None:
+        self._coordinator = None
+        await self._cluster.refresh()
+        await attempts.pause(failed_by)
+
+    async def _find(self) -> int:
+        if self._coordinator is None:
+            self._coordinator = await self._cluster.client.coordinator_lookup(CoordinationType.TRANSACTION, self._id)
+        return self._coordinator
+
+
+def _partition_codes(answer: Any) -> list[int]:
+    codes = {code for _, partitions in answer.errors for _, code in partitions}
+    return sorted(codes - {_NOT_ATTEMPTED}) or sorted(codes)
