@@ -15,7 +15,7 @@ define install
 	@touch $@
 endef
 
-.PHONY: help demo test check bench wheel develop clean distclean
+.PHONY: help demo test kafka check bench wheel develop clean distclean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -27,6 +27,9 @@ demo: $(VENV)/.installed ## a small fleet, real faults, and what HMS does about 
 
 test: $(VENV)/.installed-dev ## the whole test suite on the built wheel
 	$(bin)/pytest $(ARGS)
+
+kafka: $(VENV)/.made ## fetch the Kafka that the tests run, with Maven for Java 17 (they do so themselves, or use Docker, or HMS_TEST_KAFKA)
+	$(bin)/python tests/kafka/jars.py
 
 check: $(VENV)/.installed-dev ## format, lint, types (on the built wheel), layers
 	$(bin)/ruff format --check .

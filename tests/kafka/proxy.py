@@ -29,6 +29,7 @@ class Api(IntEnum):
     HEARTBEAT = 12
     LEAVE_GROUP = 13
     SYNC_GROUP = 14
+    API_VERSIONS = 18
     INIT_PRODUCER_ID = 22
     ADD_PARTITIONS_TO_TXN = 24
     ADD_OFFSETS_TO_TXN = 25
@@ -85,8 +86,12 @@ class Proxy:
 
     def refuse(self) -> None:
         """Cut every connection now, and each new one as it comes, until `accept`."""
-        self._accepts = False
+        self.refuse_next()
         self.cut()
+
+    def refuse_next(self) -> None:
+        """Cut each new connection as it comes, until `accept`; those that are there go on."""
+        self._accepts = False
 
     def accept(self) -> None:
         """Take connections again."""
