@@ -1,7 +1,6 @@
 """The way in: tell an actor something, ask it something, follow what happened."""
 
 import asyncio
-import getpass
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -24,6 +23,7 @@ from .runtime.records import RUNTIME_RECORDS, MessageRefused
 from .runtime.schema_store import SchemaStore
 from .runtime.shard_options import ShardOptions
 from .runtime.wire import PROTOCOL_VERSION, message_draft
+from .user_name import user_name
 
 logger = structlog.get_logger("hms.client")
 M = TypeVar("M", bound=Message[Any])
@@ -243,7 +243,7 @@ async def connect(log: str | Log, *, name: str | None = None, clock: Clock | Non
     """Connect to a log by URL, or over one that is open; the source of what is sent is `client/NAME` (default USER@HOST)."""
     clock = clock or SystemClock()
     opened = await open_log(log, clock=clock) if isinstance(log, str) else log
-    client = Client(opened, name or f"{getpass.getuser()}@{socket.gethostname()}", clock)
+    client = Client(opened, name or f"{user_name()}@{socket.gethostname()}", clock)
     try:
         await client.start()
         yield client

@@ -1,7 +1,6 @@
 """A supervised fleet in this process: the agent of this host, a node, and a connection to ask."""
 
 import asyncio
-import getpass
 import os
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +21,7 @@ from ...core.errors import HmsError, OutsideError, Refused
 from ...core.log.open import open_log
 from ...core.log.port import Log
 from ...core.runtime.node import Node
+from ...core.user_name import user_name
 from ...schemas.administrative import StartSupervision, StopSupervision
 from ...schemas.component import ComponentStatus, DescribeComponent
 from ...schemas.fleet import FleetSpec
@@ -77,7 +77,7 @@ class FleetRun:
 
     async def apply(self, spec: FleetSpec) -> FleetStatus:
         """Make the fleet what the file says; acts on the difference. Raises `Refused`, `AskTimedOut`, `LogUnreachable`."""
-        message = ApplyFleet(spec=spec, host=self.agent.host.id, who=getpass.getuser())
+        message = ApplyFleet(spec=spec, host=self.agent.host.id, who=user_name())
         status = await self.client.ask(self._address, message, priority="high")
         self.spec = spec
         return status
@@ -150,7 +150,7 @@ async def _supervised(fleet: str, agent: HostAgent, log: Log, apps: Sequence[App
     node = Node(log, apps, name=f"up-{fleet}@{host}")
     await node.start()
     try:
-        async with connect(log, name=f"{getpass.getuser()}@{host}/{os.getpid()}") as client:
+        async with connect(log, name=f"{user_name()}@{host}/{os.getpid()}") as client:
             await agent.connect(log, binding)
             await client.tell(RUNTIME_SUPERVISOR, StartSupervision())
             yield FleetRun(fleet, agent, log, node, client)

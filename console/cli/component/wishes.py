@@ -1,7 +1,6 @@
 """`hms component start|stop|restart|pause|resume|reset`: said to the component's actor, and waited for."""
 
 import asyncio
-import getpass
 import math
 import socket
 import time
@@ -13,6 +12,7 @@ from cyclopts import Parameter
 from ....core.address import Address
 from ....core.client import Asks, Client
 from ....core.errors import AskTimedOut
+from ....core.user_name import user_name
 from ....schemas.component import (
     ComponentStatus,
     DescribeComponent,
@@ -100,7 +100,7 @@ async def reset(component: str, /, *, why: Why = "", options: Options = DEFAULTS
 
 def who() -> str:
     """Return who asks: USER@HOST."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    return f"{user_name()}@{socket.gethostname()}"
 
 
 def is_up(incarnation: int) -> Reached:
