@@ -48,6 +48,13 @@ def describe(error: BaseException) -> str:
     return text if text.startswith(("[Error", name)) else f"{name}: {text}" if text else name
 
 
+def check_code(code: int) -> None:
+    """Raise Kafka's error for a code in an answer, one of `FAILURES`; 0 is none."""
+    if code:
+        error: Exception = errors.for_code(code)()
+        raise error
+
+
 async def within(seconds: float, call: Awaitable[T], what: str) -> T:
     """Await the call; raises `LogUnreachable` at the deadline (the call is cancelled) or for one of `FAILURES`."""
     try:
