@@ -18,7 +18,7 @@ COMMANDS: Final = {
     "dead-letter": ("hms.console.cli.dead_letter:app", "Messages that could not be handled"),
     "schema": ("hms.console.cli.schema:app", "Schemas: of HMS, and of the log"),
     "shard": ("hms.console.cli.shard:app", "Shards: who owns them, and what waits in them"),
-    "log": ("hms.console.cli.log:app", "The log itself: what it holds, and whether it is whole"),
+    "log": ("hms.console.cli.log:app", "The log itself: make it; what it holds, and whether it is whole"),
     "doctor": ("hms.console.cli.doctor:doctor", "Look for what is wrong, and say what to do"),
 }
 """Name -> (where it is, what it says in the list of commands)."""

@@ -10,6 +10,7 @@ from ...core.runtime.node import APPS_SETTING
 from .exit_codes import Exit
 from .freshness import freshness_line
 from .log_address import log_file
+from .log_init import init
 from .log_verify import Finding, ShardReport, verify_log
 from .node_item import NODE_COLUMNS, node_item
 from .opened import reading
@@ -17,7 +18,8 @@ from .options import DEFAULTS, Options
 from .shard_item import shard_item
 from .show import Columns, say, show_list, show_one, text, write
 
-app = App(name="log", help="The log itself: what it holds, and whether it is whole.")
+app = App(name="log", help="The log itself: make it; what it holds, and whether it is whole.")
+app.command(init)
 
 TOPIC_COLUMNS: Final[Columns] = {
     "TOPIC": "topic",

@@ -53,8 +53,10 @@ def _nobody(url: str) -> str:
 def quiet() -> None:
     """Let the log messages of what is below go to stderr, warnings and worse, as plain lines.
 
-    A traceback comes without the values of variables: they may hold what is secret, and are pages long.
+    A traceback comes without the values of variables: they may hold what is secret, and are pages long. The Kafka client is
+    silent: what it warns of it tries again, and what does not help in time is an error of ours, with what to do.
     """
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -7,7 +7,7 @@ from ..exit_codes import Exit
 from ..freshness import freshness_line
 from ..living import agents_of
 from ..log_address import check_there, log_file
-from ..opened import reading
+from ..opened import quiet, reading
 from ..options import DEFAULTS, Options
 from ..show import Columns, say, show_list
 from .check import Check
@@ -16,6 +16,9 @@ from .log import log_checks
 from .machine import machine_checks
 
 COLUMNS: Final[Columns] = {"": "outcome", "CHECK": "name", "SEEN": "seen", "TO DO": "todo"}
+
+NO_LOG: Final = frozenset({"kafka", "topics", "transactions"})
+"""Checks of a cluster without which there is no log to look at: opening it would only say the same, later and worse."""
 
 
 async def doctor(*, options: Options = DEFAULTS) -> int:
@@ -51,7 +54,14 @@ async def _checks_of_log(url: str) -> list[Check]:
         check_there(url)
     except LogUnreachable as error:
         return [_missing(url, str(error))]
+    quiet()
     checks: list[Check] = []
+    if url.startswith("kafka:"):
+        from .kafka import kafka_checks  # noqa: PLC0415 - the embedded log does not pay for aiokafka
+
+        checks += await kafka_checks(url)
+        if any(check.outcome == "fail" and check.name in NO_LOG for check in checks):
+            return checks
     try:
         async with reading(url) as log:
             checks += await log_checks(log)
