@@ -14,7 +14,7 @@ from ..schemas import Contract, Envelope, Event, MalformedRecord, Message, Recor
 from .address import Address
 from .clock import Clock, SystemClock
 from .decision import Priority
-from .errors import AppendUnknown, AskTimedOut, Refused, ValidationFailed
+from .errors import AppendUnknown, AskTimedOut, LogUnreachable, Refused, ValidationFailed
 from .log.open import open_log
 from .log.port import EVENTS, Draft, Log, Stored
 from .runtime.inbound import mistake_in
@@ -91,12 +91,23 @@ class Client:
         id: str | None = None,  # noqa: A002 - the envelope's name for it
         priority: Priority = "normal",
         ttl_ms: int | None = None,
+        timeout_ms: int = 30_000,
     ) -> None:
         """Return when the message is durable in the actor's inbox; with the same `id` it counts once.
 
-        Raises `LogUnreachable` (nothing was written), `ValidationFailed`.
+        Raises `LogUnreachable` (nothing was written), `AppendUnknown` (no answer in time: tell it again with the `id` that
+        the error names, and it counts once), `ValidationFailed`.
         """
-        await self._append(await self._draft(to.id, message, id or self._new_id(), None, priority, ttl_ms))
+        id_ = id or self._new_id()
+        draft = await self._draft(to.id, message, id_, None, priority, ttl_ms)
+        try:
+            async with asyncio.timeout(timeout_ms / 1_000):
+                await self._append(draft)
+        except TimeoutError:
+            raise AppendUnknown(
+                f"the log did not say in {timeout_ms} ms whether {type(message).__name__} {id_} to {to.id} is written; "
+                f"tell it again with id={id_!r} and it counts once"
+            ) from None
 
     async def ask(
         self,
@@ -162,14 +173,22 @@ class Client:
         )
 
     async def _append(self, draft: Draft) -> None:
-        """Append; an answer that was lost is no reason to fail, because the same id counts once."""
+        """Append; an answer that was lost is no reason to fail, because the same id counts once.
+
+        After such a loss nobody may be told that nothing was written, whatever later tries meet.
+        """
+        unknown = False
         while True:
             try:
                 await self.log.append([draft])
             except AppendUnknown:
-                await asyncio.sleep(APPEND_RETRY_S)
+                unknown = True
+            except LogUnreachable:
+                if not unknown:
+                    raise
             else:
                 return
+            await asyncio.sleep(APPEND_RETRY_S)
 
     async def _type_of(self, cls: type[Record]) -> RecordType[Any]:
         """Return a class's record type; its schema is in the log before the first record that uses it."""

@@ -10,7 +10,8 @@ from ..errors import LogUnreachable
 from ..log.port import EVENTS, Log, Stored
 
 READ_RECORDS = 4_000
-WAITS_MAX = 15
+WAITS_MAX = 30
+"""Seconds. A node that dies in a transaction hides it for its timeout and one interval of the broker's sweep: 20."""
 
 
 class History(Protocol):
@@ -36,16 +37,20 @@ class LogHistory:
 async def records_between(log: Log, topic: str, partition: int, start: int, end: int) -> AsyncIterator[list[Stored]]:
     """Yield every committed record from `start` to below `end`, in order, in lists; half of it would be a wrong state.
 
-    What an open transaction hides is waited for; raises `LogUnreachable` when that takes over 15 seconds.
+    What an open transaction hides is waited for; raises `LogUnreachable` when that takes over 30 seconds.
     """
-    position, waits = start, 0
+    position, waits, is_end = start, 0, False
     while position < end:
         read = await log.read(topic, partition, position, records_max=READ_RECORDS, headers=False)
         records = read.records
         yield records if not records or records[-1].offset < end else [one for one in records if one.offset < end]
-        if read.position == position:
-            if (await log.watermarks(topic, partition)).stable >= end:
-                return
+        if read.position != position:
+            is_end = False
+        elif is_end:  # a read that was made after everything had become stable, and found nothing
+            return
+        elif (await log.watermarks(topic, partition)).stable >= end:
+            is_end = True  # what hid the rest may have gone between that read and now: read once more
+        else:
             if waits >= WAITS_MAX:
                 raise LogUnreachable(
                     f"{topic}/{partition}: expected to read from {position} to {end}, but somebody's open transaction "

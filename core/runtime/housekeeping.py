@@ -66,18 +66,26 @@ class Housekeeping:
         drafts.extend(self._segment_draft(pen, number, segment, sequence) for number, segment in sealed)
         dead = memory.answers.forget(turn.now_us)
         drafts.extend(self._tombstone(number) for number in dead)
-        checkpointed = self._due(turn)
-        for address in list(checkpointed):
-            draft = self._checkpoint_draft(pen, address, sequence)
-            if draft is None:
-                checkpointed.remove(address)
-            else:
-                drafts.append(draft)
+        checkpointed = self._write_checkpoints(pen, self._due(turn), sequence, drafts)
         if drafts:
             drafts.append(self._shard_checkpoint(pen, sequence, set(checkpointed)))
         self._written += len(drafts)
         self._idle = False
         return Upkeep(drafts, checkpointed)
+
+    def _write_checkpoints(self, pen: Pen, addresses: list[str], sequence: int, drafts: list[Draft]) -> list[str]:
+        """Add the checkpoints of actors, as many as one commit may hold; return of which."""
+        written: list[str] = []
+        size = 0
+        for address in addresses:
+            draft = self._checkpoint_draft(pen, address, sequence)
+            if draft is not None:
+                drafts.append(draft)
+                written.append(address)
+                size += len(draft.value or b"")
+            if size >= self._options.commit_bytes_max:
+                break
+        return written
 
     def done(self, upkeep: Upkeep, turn: Turn, first: int) -> None:
         """Take the commit in: what is clean now, what has become dirty."""

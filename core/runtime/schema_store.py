@@ -5,7 +5,8 @@ import asyncio
 import structlog
 
 from ...schemas import Contract
-from ..log.port import SCHEMAS, Draft, Log
+from ..log.port import SCHEMAS, Draft, Log, Stored
+from .history import records_between
 
 logger = structlog.get_logger("hms.schemas")
 
@@ -26,16 +27,19 @@ class SchemaStore:
             await self._read()
 
     async def _read(self) -> None:
-        while True:
-            read = await self._log.read(SCHEMAS, 0, self._position, records_max=1_000)
-            for stored in read.records:
-                try:
-                    self._learn(int(stored.key), (stored.value or b"").decode())
-                except ValueError as error:  # `SchemaError` is one: what one writer got wrong must not stop the others
-                    logger.error("schema_not_usable", offset=stored.offset, error=str(error))  # noqa: TRY400 - its text is enough
-            if read.position == self._position:
-                return
-            self._position = read.position
+        """Read to the high watermark: what an open transaction hides may be the very schema that somebody needs."""
+        end = (await self._log.watermarks(SCHEMAS, 0)).high
+        async for records in records_between(self._log, SCHEMAS, 0, self._position, end):
+            for stored in records:
+                self._take(stored)
+                self._position = stored.offset + 1
+        self._position = max(self._position, end)
+
+    def _take(self, stored: Stored) -> None:
+        try:
+            self._learn(int(stored.key), (stored.value or b"").decode())
+        except ValueError as error:  # `SchemaError` is one: what one writer got wrong must not stop the others
+            logger.error("schema_not_usable", offset=stored.offset, error=str(error))  # noqa: TRY400 - its text is enough
 
     def _learn(self, schema_id: int, text: str) -> None:
         registered = self.contract.by_id(schema_id)

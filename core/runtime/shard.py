@@ -63,6 +63,8 @@ class Shard:
         self._proof_due = False
         self._waiting: asyncio.Future[None] | None = None
         self._barrier: tuple[int, tuple[int, ...], int] | None = None
+        self._blocked: dict[int, int] = {}
+        """Lanes that were given up as blocked, and their positions then."""
         self._care: Care | None = None
         self._commit_count = 0
         self._input_count = 0
@@ -230,12 +232,20 @@ class Shard:
             marks = [await self._around.log.watermarks(topic, self.number) for topic in LANES]
             self._barrier = (now_us, tuple(mark.high for mark in marks), self._around.clock.monotonic_us())
         captured_us, highs, since_us = self._barrier
-        behind = [lane for lane, position in enumerate(self._lanes.positions()) if position < highs[lane]]
+        positions = self._lanes.positions()
+        # A lane that was given up is waited for again once it moves.
+        self._blocked = {lane: position for lane, position in self._blocked.items() if position == positions[lane]}
+        behind = [
+            lane
+            for lane, position in enumerate(positions)
+            if position < highs[lane] and (lane not in self._blocked or self._lanes.has(lane))
+        ]
         blocked_ms = (self._around.clock.monotonic_us() - since_us) // 1_000
         if behind and (any(map(self._lanes.has, behind)) or blocked_ms < self._options.blocked_lane_ms):
             return None
         if behind:
             logger.error("lane_blocked", shard=self.number, lanes=[LANES[lane] for lane in behind], for_ms=blocked_ms)
+            self._blocked.update((lane, positions[lane]) for lane in behind)
         self._barrier = None
         return captured_us
 

@@ -23,8 +23,13 @@ class ShardOptions:
     """Answers may be large; beyond either bound the oldest is forgotten."""
     answers_horizon_ms: int = 24 * 3_600_000
     answers_segment: int = 2_000
-    blocked_lane_ms: int = 15_000
-    """A lane that a stranger's transaction blocks for longer is reported and no longer waited for."""
+    blocked_lane_ms: int = 30_000
+    """A lane that a stranger's transaction blocks for longer is reported and no longer waited for.
+
+    Longer than a dead node can block one: its transaction's timeout, and one interval of the broker's sweep for those.
+    """
+    commit_bytes_max: int = 8_000_000
+    """About where a commit ends: one that cannot be written within the transaction's timeout would be tried for ever."""
     effects_max: int = 64
     """Effects of one shard that run at the same time."""
     effect_attempts: int = 5

@@ -75,6 +75,7 @@ class Turn:
         """The consumed ones, each as the `Input` of the commit record."""
         self.read: list[bytes] = []
         self._answered_bytes = 0
+        self._written_bytes = 0
         self.touched: dict[str, Cell] = {}
         self.new_answers: dict[tuple[str, str, str], Remembered] = {}
         self.begun: list[tuple[str, PendingEffect]] = []
@@ -86,8 +87,12 @@ class Turn:
 
     @property
     def full(self) -> bool:
-        """Tell whether more inputs could make the commit record larger than a record may be."""
-        return len(self.inputs) >= self._options.slice_inputs_max or self._answered_bytes >= ANSWERED_BYTES_MAX
+        """Tell whether more inputs could make the commit record, or the commit, larger than they may be."""
+        return (
+            len(self.inputs) >= self._options.slice_inputs_max
+            or self._answered_bytes >= ANSWERED_BYTES_MAX
+            or self._written_bytes >= self._options.commit_bytes_max
+        )
 
     # --- inputs -------------------------------------------------------------------------------------------------
 
@@ -277,6 +282,7 @@ class Turn:
 
     def _take_over(self, cell: Cell, work: Work) -> None:
         self.drafts.extend(work.drafts)
+        self._written_bytes += sum([len(draft.value or b"") for draft in work.drafts])
         for event, event_id, value, state in work.folds:
             cell.fold(event, state)
             if type(event) in cell.installed.reactions:

@@ -63,6 +63,7 @@ def test_live_restored_and_folded_states_are_equal() -> None:
         process = await world.start_node(app, options=options)
         for number in range(30):
             await client.ask(account(f"a{number % 4}"), Deposit(cents=number))
+        await asyncio.sleep(0.01)  # the client may hear of a commit before the shard does
         log = world.broker.connect("looker")
         restored = await restore(log, 0, behaviours(), options, LogHistory(log))
         assert world.stored(CHECKPOINTS) != []

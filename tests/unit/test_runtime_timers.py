@@ -128,8 +128,11 @@ def test_a_lane_that_stays_blocked_is_no_longer_waited_for() -> None:
         world.broker.produce([Draft(NORMAL, 0, b"stranger/1", b"never committed")], hung)
         await asyncio.sleep(0.9)
         assert watch(process) == Watch(heard=1, silent=0)
-        await asyncio.sleep(1)
-        assert watch(process) == Watch(heard=1, silent=1)
+        await asyncio.sleep(0.3)
+        first = watch(process).silent
+        assert first >= 1
+        await asyncio.sleep(0.7)  # the lane was given up: later timers do not wait for it again
+        assert watch(process).silent >= first + 1
 
     play(history)
 

@@ -176,6 +176,12 @@ class World:
             return f"shard {number} does not know yet what it has committed"
         return ""
 
+    def _wake_fenced(self, number: int) -> None:
+        """Let an idle owner that a zombie fenced off find out, as the next message for it would."""
+        for process in self.living():
+            if process.node is not None and (shard := process.node.open_shards().get(number)) is not None:
+                shard.prove()
+
     def _unsettled(self) -> str:
         partitions = [
             self.broker.partition(topic, number) for topic in CO_PARTITIONED for number in range(self.plan.partitions)
@@ -186,6 +192,7 @@ class World:
         for number in range(self.plan.partitions):
             shard = owners.get(number)
             if shard is None:
+                self._wake_fenced(number)
                 return f"shard {number} has no owner"
             if not shard.idle:
                 return f"shard {number} is busy"
