@@ -67,9 +67,7 @@ async def _upkeep(log: Log, journal: Journal, shard: int) -> tuple[dict[int, lis
     return runs, count == marks.stable
 
 
-def sent_parts(
-    fields: dict[str, Any], inputs: list[Entry | None], events: list[Entry], others: Written
-) -> list[bytes | None]:
+def sent_parts(fields: dict[str, Any], inputs: list[Entry | None], events: list[Entry], others: Written) -> list[bytes]:
     """Return keys and values in the order of the commit; a record that no input accounts for is not among them."""
     pool: dict[str, list[Stored]] = defaultdict(list)
     letters = [entry for entry in others.messages.get(fields["now"], ()) if entry.stored.topic == DEAD_LETTERS]
@@ -84,7 +82,7 @@ def sent_parts(
             found += _consequences(source, pool)
         found += _letters(consumed, letters)
     found += others.upkeep.get(fields["sequence"], [])
-    return [part for stored in found for part in (stored.key, stored.value)]
+    return [part or b"" for stored in found for part in (stored.key, stored.value)]
 
 
 def _source(consumed: dict[str, Any], message: Entry | None) -> Source | None:

@@ -146,7 +146,7 @@ class _Verification:
         messages = [
             entry for consumed, entry in zip(fields["inputs"], inputs, strict=True) if consumed["lane"] < TIMER_LANE
         ]
-        values = [entry.stored.value for entry in messages if entry is not None]
+        values = [entry.stored.value or b"" for entry in messages if entry is not None]
         if len(values) < len(messages):
             return False
         expected, got = fields["digest_read"], digest(values)

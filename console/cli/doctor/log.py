@@ -8,6 +8,7 @@ from ....core.log.port import DEAD_LETTERS, Log
 from ..freshness import freshness
 from ..living import agents_of, lease_lost
 from ..log_address import log_file
+from ..shard_item import shard_items
 from .check import Check
 
 SETTING: Final = "doctor"
@@ -18,7 +19,13 @@ AHEAD_WARN_US: Final = 5_000_000
 
 async def log_checks(log: Log) -> list[Check]:
     """Look at the log; raises `LogUnreachable` when it does not answer."""
-    return [await _writable(log), *[check async for check in _owners(log)], *_wal(log), await _dead_letters(log)]
+    return [
+        await _writable(log),
+        *[check async for check in _owners(log)],
+        *[check async for check in _shards(log)],
+        *_wal(log),
+        await _dead_letters(log),
+    ]
 
 
 async def _writable(log: Log) -> Check:
@@ -52,6 +59,21 @@ async def _owners(log: Log) -> AsyncIterator[Check]:
     ahead_us = now.last_commit_us - time.time_ns() // 1_000
     if ahead_us > AHEAD_WARN_US:
         yield Check("log time", "warn", f"the last commit lies {ahead_us / 1e6:.0f} s in the future", "set the clock")
+
+
+async def _shards(log: Log) -> AsyncIterator[Check]:
+    items = await shard_items(log, range(log.partitions), await log.nodes())
+    blocked = [str(item["shard"]) for item in items if item["state"] == "blocked"]
+    careful = [str(item["shard"]) for item in items if item["state"] == "careful"]
+    if blocked:
+        todo = "find who hangs: `kafka-transactions.sh find-hanging`; abort it there, or end its process"
+        yield Check("shards", "warn", f"a transaction that does not end hides messages of {', '.join(blocked)}", todo)
+    if careful:
+        todo = "wait: a message or timer kills the shard, and is buried at its second death (hms dead-letter list)"
+        yield Check("shards", "warn", f"one message at a time: {', '.join(careful)}", todo)
+    if not blocked and not careful:
+        waiting = sum(sum(item["lag"].values()) for item in items)
+        yield Check("shards", "ok", f"{waiting} messages wait")
 
 
 def _wal(log: Log) -> list[Check]:
