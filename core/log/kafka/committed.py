@@ -5,8 +5,8 @@ compressed, records before the position are all in there. What is skipped here m
 """
 
 from collections import deque
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from struct import Struct
 from typing import Any, Final
 
@@ -36,23 +36,18 @@ class Batches:
         self._aborted = sorted(((first, producer) for producer, first in aborted), reverse=True)
         self._hidden: set[int] = set()
         self._batch: Any = None
+        self._records: Iterator[Any] = iter(())
 
     @property
     def done(self) -> bool:
         """Whether nothing is left."""
-        return self._batch is None and not self._raw.has_next()
+        return self.position >= self.end
 
     def take(self, records_max: int, *, headers: bool) -> list[Stored]:
         """Return the next committed records."""
         records: list[Stored] = []
         while len(records) < records_max and (self._batch is not None or self._next_batch()):
-            left = records_max - len(records)
-            found = self._decode(left, headers=headers)
-            if len(found) < left:
-                self.position, self._batch = self._batch.next_offset, None
-            elif found:
-                self.position = found[-1].offset + 1
-            records += found
+            records += self._decode(records_max - len(records), headers=headers)
         return records
 
     def _next_batch(self) -> bool:
@@ -64,7 +59,7 @@ class Batches:
                     f"{self._place[0]}/{self._place[1]}: wrong checksum at {batch.base_offset}"
                 )
             if not self._skips(batch):
-                self._batch = batch
+                self._batch, self._records = batch, chain(batch)  # which, other than a batch, may be gone on with
                 return True
             self.position = max(self.position, batch.next_offset)
         return False
@@ -79,11 +74,12 @@ class Batches:
         return batch.is_transactional and batch.producer_id in self._hidden
 
     def _decode(self, count: int, *, headers: bool) -> list[Stored]:
+        """Return the next records of the batch, at most so many, and move on; those before the position are passed over."""
         batch, (topic, partition), new = self._batch, self._place, tuple.__new__
         at_us = batch.max_timestamp * 1_000 if batch.timestamp_type == _LOG_APPEND_TIME else None
         found: list[Stored] = []
         while not found:
-            part = list(islice(batch, count))
+            part = list(islice(self._records, count))
             found = [
                 new(
                     Stored,
@@ -102,7 +98,9 @@ class Batches:
             if found and found[0].offset < self.position:
                 found = [one for one in found if one.offset >= self.position]
             if len(part) < count:
-                break
+                self.position, self._batch = batch.next_offset, None
+                return found
+        self.position = found[-1].offset + 1
         return found
 
 

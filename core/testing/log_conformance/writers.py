@@ -8,6 +8,9 @@ from ...errors import CommitUnknown, LogUnreachable, WriterFenced
 from ...log.port import CHECKPOINTS, EVENTS, NORMAL, OUTBOX, Log
 from .harness import Connect, LogHarness, draft, eventually, outcome, raised, read_all, values
 
+CUTS = (*range(12), *range(16, 96, 8), *range(96, 512, 32))
+"""After so many turns of the event loop a commit is cut off: a simulated one has few, one over a network hundreds."""
+
 
 class WritersConformance(LogHarness):
     """Promise 3 rests on this: a fenced-off writer's records are never visible to a committed reader."""
@@ -133,18 +136,18 @@ class WritersConformance(LogHarness):
 
         async def scenario(connect: Connect) -> None:
             log = await connect("one")
-            for steps in range(12):
-                await self._cut_off(log, steps)
+            for n, steps in enumerate(CUTS):
+                await self._cut_off(log, n, steps)
             seen = values(await read_all(log, EVENTS, 8))
             assert seen == values(await read_all(log, OUTBOX, 2))
             assert set(map(int, seen)) <= set(range(100)), seen
-            assert [value for value in seen if int(value) >= 50] == [f"{50 + n}" for n in range(12)]
+            assert [value for value in seen if int(value) >= 50] == [f"{50 + n}" for n in range(len(CUTS))]
 
         self.play(tmp_path, scenario)
 
-    async def _cut_off(self, log: Log, steps: int) -> None:
+    async def _cut_off(self, log: Log, n: int, steps: int) -> None:
         writer = await log.open_writer(8, "one")
-        commit = asyncio.create_task(writer.commit([draft(EVENTS, 8, f"{steps}"), draft(OUTBOX, 2, f"{steps}")]))
+        commit = asyncio.create_task(writer.commit([draft(EVENTS, 8, f"{n}"), draft(OUTBOX, 2, f"{n}")]))
         for _ in range(steps):
             await asyncio.sleep(0)
         commit.cancel()
@@ -152,7 +155,7 @@ class WritersConformance(LogHarness):
         if commit.cancelled() and steps:
             await raised(writer.commit([draft(EVENTS, 8, "99")]), WriterFenced, CommitUnknown, LogUnreachable)
         again = await log.open_writer(8, "two")
-        await again.commit([draft(EVENTS, 8, f"{50 + steps}"), draft(OUTBOX, 2, f"{50 + steps}")])
+        await again.commit([draft(EVENTS, 8, f"{50 + n}"), draft(OUTBOX, 2, f"{50 + n}")])
 
     def test_watermarks_enclose_what_can_be_read(self, tmp_path: Path) -> None:
         """`start <= stable <= high`, and in the end nothing hides."""
@@ -182,7 +185,7 @@ class WritersConformance(LogHarness):
             if not log.capabilities.open_transactions:
                 return
             hidden = False
-            for steps in range(1, 12):
+            for steps in CUTS[1:]:
                 writer = await log.open_writer(8, "one")
                 commit = asyncio.create_task(writer.commit([draft(NORMAL, 8, "cut"), draft(NORMAL, 8, "cut")]))
                 for _ in range(steps):
