@@ -10,8 +10,9 @@ from .port import Log
 async def open_log(url: str, *, clock: Clock | None = None) -> Log:
     """Open the log that a URL names.
 
-    `sqlite:PATH` is a file, created with its folder if it is not there; `simulated:` a fresh one in memory. Raises
-    `ValidationFailed` for another URL or a file that is not a log, `LogUnreachable` when it cannot be opened.
+    `sqlite:PATH` is a file, created with its folder if it is not there; `kafka://HOST:PORT[,...][/PREFIX]` one that
+    `hms log init` has made; `simulated:` a fresh one in memory. Raises `ValidationFailed` for another URL or what is not a
+    log, `LogUnreachable` when it cannot be opened.
     """
     scheme, colon, rest = url.partition(":")
     clock = clock or SystemClock()
@@ -24,5 +25,9 @@ async def open_log(url: str, *, clock: Clock | None = None) -> Log:
 
         return SimulatedBroker(clock=clock).connect("local")
     if scheme == "kafka":
-        raise ValidationFailed(f"{url}: logs on Kafka come with the next release; use sqlite:PATH")
-    raise ValidationFailed(f"{url!r} is not the URL of a log; expected sqlite:PATH (a file) or simulated: (in memory)")
+        from .kafka import KafkaLog  # noqa: PLC0415
+
+        return await KafkaLog.open(url, clock=clock)
+    raise ValidationFailed(
+        f"{url!r} is not the URL of a log; expected sqlite:PATH (a file), kafka://HOST:PORT[,...][/PREFIX] or simulated: (in memory)"
+    )

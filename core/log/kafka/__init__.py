@@ -1,1 +1,6 @@
 """The log on Kafka: production, many nodes, any Kafka tool."""
+
+from .address import KafkaAddress
+from .log import KafkaLog
+
+__all__ = ["KafkaAddress", "KafkaLog"]

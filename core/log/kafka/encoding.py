@@ -53,14 +53,19 @@ class Places:
         self.names = {topic: address.topic(topic) for topic in self._counts}
         self._known = {(topic, number) for topic, count in self._counts.items() for number in range(count)}
 
+    def check_place(self, topic: str, partition: int) -> None:
+        """Raise `ValidationFailed` for a partition that is not there."""
+        if (topic, partition) not in self._known:
+            counts = ", ".join(f"{name}/0-{count - 1}" for name, count in self._counts.items())
+            raise ValidationFailed(f"{topic}/{partition}: no such partition; expected one of {counts}")
+
     def check(self, drafts: Sequence[Draft]) -> None:
         """Raise `ValidationFailed` or `RecordTooLarge` if any draft cannot be taken: before anything is produced."""
         known = self._known
         for draft in drafts:
             topic, partition, key, value, headers = draft
             if (topic, partition) not in known:
-                counts = ", ".join(f"{name}/0-{count - 1}" for name, count in self._counts.items())
-                raise ValidationFailed(f"{topic}/{partition}: no such partition; expected one of {counts}")
+                self.check_place(topic, partition)
             if value is None or headers or len(key) + len(value) > RECORD_BYTES_MAX:
                 check_draft(draft)
 
