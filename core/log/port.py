@@ -204,6 +204,13 @@ class Log(Protocol):
         """Return the members, dead ones of the last hour included."""
         ...
 
+    def mirror(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Show how far the shards have read, to whatever tools the backend's world has for lag; others do nothing.
+
+        Never waits, never raises, and nobody reads it back: the truth is in the commit records.
+        """
+        ...
+
     async def trim(self, topic: str, partition: int, before: int) -> None:
         """Delete records below `before` (or as much of that as the backend can)."""
         ...

@@ -8,11 +8,15 @@ from aiokafka.protocol.admin import DeleteRecordsRequest
 
 from ...clock import Clock, SystemClock
 from ...errors import ValidationFailed
-from ..port import COMPACTED, Capabilities, Draft, Slice, Watermarks
+from ..port import COMPACTED, Capabilities, Draft, NodeInfo, Slice, Watermarks
 from .address import KafkaAddress
 from .cluster import Cluster
 from .encoding import Places
 from .failures import DEADLINE_S, check_code
+from .membership import KafkaMembership
+from .mirror import Mirror
+from .nodes import announce, read_nodes
+from .oracle import DEFAULT_TIMES, Times
 from .outgoing import Outgoing
 from .reader import Reader
 from .settings import Settings
@@ -29,7 +33,9 @@ class KafkaLog:
 
     capabilities = Capabilities(markers=True, open_transactions=True, durable=True, shared=True, headers=True)
 
-    def __init__(self, cluster: Cluster, reader: Reader, settings: Settings, partitions: int, clock: Clock) -> None:
+    def __init__(
+        self, cluster: Cluster, reader: Reader, settings: Settings, partitions: int, clock: Clock, times: Times
+    ) -> None:
         self.url = cluster.address.url
         self.partitions = partitions
         self._cluster = cluster
@@ -38,10 +44,15 @@ class KafkaLog:
         self._clock = clock
         self._places = Places(cluster.address, partitions)
         self._outgoing = Outgoing(cluster, self._places, deadline_s=cluster.deadline_s)
+        self._mirror = Mirror(cluster)
+        self._times = times
+        self._memberships: list[KafkaMembership] = []
 
     @classmethod
-    async def open(cls, url: str, *, clock: Clock | None = None, deadline_s: float = DEADLINE_S) -> "KafkaLog":
-        """Open the log that a URL names; `deadline_s` bounds every call.
+    async def open(
+        cls, url: str, *, clock: Clock | None = None, deadline_s: float = DEADLINE_S, times: Times = DEFAULT_TIMES
+    ) -> "KafkaLog":
+        """Open the log that a URL names; `deadline_s` bounds every call, `times` are those of a membership.
 
         Raises `ValidationFailed` for a log that was not made by `hms log init`, or whose topics are not as it made
         them, `NotAuthorised`, and `LogUnreachable`.
@@ -55,7 +66,7 @@ class KafkaLog:
             await reader.close()
             await cluster.close()
             raise
-        return cls(cluster, reader, settings, partitions, clock or SystemClock())
+        return cls(cluster, reader, settings, partitions, clock or SystemClock(), times)
 
     async def append(self, drafts: Sequence[Draft]) -> list[int]:
         """Write the drafts durably, unfenced; see the port."""
@@ -86,6 +97,26 @@ class KafkaLog:
             raise ValidationFailed(f"shard {shard}: this log has the shards 0 to {self.partitions - 1}")
         return await KafkaWriter.open(shard, self._cluster, self._places, deadline_s=self._cluster.deadline_s)
 
+    async def join(self, node: str) -> KafkaMembership:
+        """Become a member under a name; a handle has one membership, the newest."""
+        for earlier in self._memberships:
+            await earlier.leave()
+        announcing = partial(announce, self._outgoing, self._clock, node)
+        membership = KafkaMembership(
+            node, self._cluster.address, self.partitions, announcing, self._times, self._cluster.deadline_s
+        )
+        self._memberships = [membership]
+        await membership.start()
+        return membership
+
+    async def nodes(self) -> list[NodeInfo]:
+        """Return the members, dead ones of the last hour included."""
+        return await read_nodes(self._cluster, self._settings, self._clock)
+
+    def mirror(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Show the positions to Kafka's tools, as the offsets of a consumer group."""
+        self._mirror.tell(positions)
+
     async def trim(self, topic: str, partition: int, before: int) -> None:
         """Delete records below `before`, at most to the last stable offset; a compacted topic is Kafka's to clean."""
         self._places.check_place(topic, partition)
@@ -109,6 +140,9 @@ class KafkaLog:
         """Leave, stop polling, close the connections. Doing it again does nothing."""
         if self._cluster.closed:
             return
+        for membership in self._memberships:
+            await membership.leave()
+        await self._mirror.close()
         await self._outgoing.close()
         await self._reader.close()
         await self._cluster.close()

@@ -41,8 +41,10 @@ class Outgoing:
         """Write the drafts, and return their offsets; see the port."""
         self._cluster.check_open()
         self._places.check(drafts)
-        if not drafts:
-            return []
+        return await self.write(drafts) if drafts else []
+
+    async def write(self, drafts: Sequence[Draft]) -> list[int]:
+        """Write drafts to any topic of the log, those included that only the log itself writes to."""
         done: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
         self._waiting.append((drafts, done))
         if self._pump is None:

@@ -109,6 +109,9 @@ class SimulatedLog:
         self.broker.settle()
         return self.broker.group.nodes()
 
+    def mirror(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Do nothing: nobody else reads a position here."""
+
     async def trim(self, topic: str, partition: int, before: int) -> None:
         """Delete records below `before`, at most to the last stable offset."""
         await self.travel()

@@ -92,6 +92,9 @@ class SqliteLog:
         """Return the members, dead ones of the last hour included."""
         return await read_nodes(self._reader, self._clock.monotonic_us())
 
+    def mirror(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Do nothing: nobody else reads a position here."""
+
     async def trim(self, topic: str, partition: int, before: int) -> None:
         """Delete records below `before`."""
         await trimming.trim(self._worker, self._layout.place(topic, partition), before)
