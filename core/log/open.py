@@ -29,5 +29,6 @@ async def open_log(url: str, *, clock: Clock | None = None) -> Log:
 
         return await KafkaLog.open(url, clock=clock)
     raise ValidationFailed(
-        f"{url!r} is not the URL of a log; expected sqlite:PATH (a file), kafka://HOST:PORT[,...][/PREFIX] or simulated: (in memory)"
+        f"{url!r} is not the URL of a log; expected sqlite:PATH (a file), kafka://HOST:PORT[,...][/PREFIX] or simulated: "
+        "(in memory)"
     )
