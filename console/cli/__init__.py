@@ -1,6 +1,7 @@
 """The command line: `hms NOUN VERB`. Data goes to stdout, everything else to stderr; a command is imported when it runs."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -10,6 +11,7 @@ import hms
 COMMANDS: Final = {
     "up": ("hms.console.up:up", "Supervise the components of a fleet file"),
     "node": ("hms.console.cli.node:app", "Run apps on a log, without components of this host; list the nodes"),
+    "agent": ("hms.console.agent:agent", "Run what a fleet places on this host"),
     "demo": ("hms.console.demo:demo", "Show a small fleet, real faults, and what becomes of them"),
     "component": ("hms.console.cli.component:app", "Components: what runs, and what shall run"),
     "supervisor": ("hms.console.cli.supervisor:app", "Supervisors: who is registered, and how they are"),
@@ -25,6 +27,7 @@ COMMANDS: Final = {
 
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
+TERMINATED: Final = 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if tokens == ["--version"]:
         print(hms.__version__)  # noqa: T201 - before anything is imported: it must be there in no time
         return 0
+    if os.getpid() == 1:
+        # A container's first process: the kernel would ignore TERM until a command has a handler of its own.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         code = _guarded(lambda: _run(tokens))
         sys.stdout.flush()

@@ -2,15 +2,17 @@
 
 import gc
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import docker
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 from docker.errors import DockerException, ImageNotFound
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from .broker import START_S, cluster_id, settings
 from .jars import VERSION, Unavailable
@@ -25,13 +27,29 @@ def container() -> Iterator[str]:
     _look_for_image()
     testcontainers_config.ryuk_disabled = True  # the reaper is an image of its own: nothing is downloaded unasked
     port = free_port()
-    ready = LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(2 * START_S)
-    broker = DockerContainer(IMAGE).with_bind_ports(9092, port).with_envs(**_environment(port)).waiting_for(ready)
+    broker = DockerContainer(IMAGE).with_bind_ports(9092, port).with_envs(**_environment(port))
     try:
         broker.start()
-        yield f"{_address(broker.get_container_host_ip())}:{port}"
+        bootstrap = f"{_address(broker.get_container_host_ip())}:{port}"
+        _wait_ready(broker, bootstrap)
+        yield bootstrap
     finally:
         broker.stop()
+
+
+def _wait_ready(broker: DockerContainer, bootstrap: str) -> None:
+    """Return once it answers; its port is open long before, and what it says to its log depends on the image."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            admin.list_topics(timeout=2)
+        except KafkaException:
+            broker.reload()
+            runs = broker.status in {"created", "running"}
+            assert runs and time.monotonic() < deadline, f"{IMAGE} does not serve:\n{broker.get_logs()}"  # noqa: PT018
+        else:
+            return
 
 
 def _look_for_image() -> None:

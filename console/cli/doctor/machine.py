@@ -100,9 +100,12 @@ def state_folder(folder: Path) -> Check:
     if not folder.exists():
         return Check("state folder", "ok", f"{folder} is not there yet")
     status = folder.stat()
-    if status.st_uid != os.geteuid() or not os.access(folder, os.W_OK | os.X_OK):
+    if status.st_uid != os.geteuid():
         seen = f"{folder} belongs to user {status.st_uid}, this is {os.geteuid()}"
         return Check("state folder", "fail", seen, f"run hms as that user, or chown -R {os.geteuid()} {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        todo = f"chmod 700 {folder}; in a container mount a volume there, or name another place (XDG_STATE_HOME)"
+        return Check("state folder", "fail", f"{folder} cannot be written to", todo)
     mode = stat.S_IMODE(status.st_mode)
     if mode & 0o077:
         return Check("state folder", "warn", f"{folder} has mode {mode:04o}: others can look in", f"chmod 700 {folder}")
