@@ -137,8 +137,8 @@ class Tails:
         tail = self._tails.get(place)
         if tail is None:
             tail = self._tails[place] = Tail(place, position)
-        elif position > tail.buffer.end or (tail.resting and position != tail.buffer.end):
-            tail.aim(position)
+        elif position > tail.buffer.end or (position == tail.buffer.end and tail.buffer.size):
+            tail.aim(position)  # whoever waits has read what is kept elsewhere
         tail.resting = False
         tail.wanted_until = time.monotonic() + WANTED_S
         return tail
