@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from aiokafka import errors
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ...errors import ValidationFailed
 from ..port import DEFAULT_PARTITIONS, NORMAL
@@ -13,7 +13,7 @@ from .address import KafkaAddress
 from .cluster import Cluster
 from .deviation import Deviation, Wanted, deviations
 from .failures import DEADLINE_S, failure, within
-from .inspection import ClusterSeen, administrator, inspect
+from .inspection import ClusterSeen, inspect
 from .reader import Reader
 from .settings import Settings
 from .topics import PARTITIONS_SETTING, SETTINGS, in_sync, wanted_topics
@@ -87,17 +87,25 @@ async def create(address: KafkaAddress, plan: Plan) -> None:
         if name in plan.missing
     ]
     if topics:
-        async with administrator(address) as client:
-            answer = await within(DEADLINE_S, client.create_topics(topics, CREATE_MS), "create the topics")
-        for name, code, message in answer.topic_errors:
-            if code not in {0, errors.TopicAlreadyExistsError.errno}:
-                raise failure(errors.for_code(code)(message or ""), f"create {name}")
+        await _create_topics(address, topics)
     if plan.recorded is None:
         async with _settings(address) as settings:
             # Somebody else may just have made the same log: then this one is his, and his number holds.
             await settings.put(PARTITIONS_SETTING, str(plan.partitions), None)
             if (recorded := await settings.get(PARTITIONS_SETTING)) != str(plan.partitions):
                 raise ValidationFailed(f"{address.url} was made with {recorded} partitions at the same moment")
+
+
+async def _create_topics(address: KafkaAddress, topics: list[NewTopic]) -> None:
+    client = AIOKafkaAdminClient(request_timeout_ms=CREATE_MS, client_id="hms-creation", **address.client_kwargs())
+    try:
+        await within(DEADLINE_S, client.start(), f"connect to {','.join(address.bootstrap)}")
+        answer = await within(DEADLINE_S, client.create_topics(topics, CREATE_MS), "create the topics")
+    finally:
+        await client.close()
+    for name, code, message in answer.topic_errors:
+        if code not in {0, errors.TopicAlreadyExistsError.errno}:
+            raise failure(errors.for_code(code)(message or ""), f"create {name}")
 
 
 @asynccontextmanager

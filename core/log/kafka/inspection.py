@@ -5,25 +5,28 @@ broker creates topics by itself.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from aiokafka import errors
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.config_resource import ConfigResourceType
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.admin import DescribeConfigsRequest
+from aiokafka.protocol.metadata import MetadataRequest
 
-from ...errors import HmsError
+from ...errors import HmsError, LogUnreachable, NotAuthorised
 from .address import KafkaAddress
 from .failures import DEADLINE_S, failure, within
 
 _OWN_SETTING: Final = 1
 """The source that Kafka names for what was set on the topic itself."""
+_TOPIC: Final = ConfigResourceType.TOPIC
+_BROKER: Final = ConfigResourceType.BROKER
 REQUEST_MS: Final = 5_000
 
 
 class BrokerSeen(NamedTuple):
-    """A broker as the cluster names it; `failure` says why it could not be asked for its settings, "" if it could."""
+    """A broker as the cluster names it; `failure` says why it did not answer; no settings: it may keep them to itself."""
 
     number: int
     place: str
@@ -64,61 +67,62 @@ class ClusterSeen(NamedTuple):
         return {broker.place: broker.settings[name] for broker in self.brokers if name in broker.settings}
 
 
-@asynccontextmanager
-async def administrator(address: KafkaAddress) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Connect; raises `LogUnreachable` when no bootstrap broker answers."""
-    client = AIOKafkaAdminClient(request_timeout_ms=REQUEST_MS, client_id="hms-admin", **address.client_kwargs())
-    try:
-        await within(DEADLINE_S, client.start(), f"connect to {','.join(address.bootstrap)}")
-        yield client
-    finally:
-        await client.close()
-
-
 async def inspect(address: KafkaAddress) -> ClusterSeen:
     """Ask a cluster. Raises `LogUnreachable`, and `NotAuthorised` for topics whose settings this client may not see."""
-    async with administrator(address) as client:
-        found = await within(DEADLINE_S, client.describe_cluster(), "describe the cluster")
-        listed = await within(DEADLINE_S, client.describe_topics(), "list the topics")
-        mine = [topic for topic in listed if topic["topic"].startswith(address.topic(""))]
-        brokers = await asyncio.gather(*(_broker(client, broker) for broker in found["brokers"]))
-        settings = await topic_settings(client, [topic["topic"] for topic in mine])
-    topics = {topic["topic"]: _topic(topic, settings[topic["topic"]]) for topic in mine}
-    return ClusterSeen(tuple(sorted(brokers)), dict(sorted(topics.items())))
-
-
-async def topic_settings(
-    client: AIOKafkaAdminClient, names: Iterable[str]
-) -> dict[str, tuple[Mapping[str, str], frozenset[str]]]:
-    """Return, for each topic, the settings in force and the names of its own. Raises `LogUnreachable`, `NotAuthorised`."""
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    if not asked:
-        return {}
-    answers = await within(DEADLINE_S, client.describe_configs(asked), "describe the topics' settings")
-    found: dict[str, tuple[Mapping[str, str], frozenset[str]]] = {}
-    for code, message, _, name, entries in (resource for answer in answers for resource in answer.resources):
-        _check(code, message, f"describe the settings of {name}")
-        own = frozenset(entry[0] for entry in entries if entry[3] == _OWN_SETTING)
-        found[name] = (_values(entries), own)
-    return found
-
-
-async def _broker(client: AIOKafkaAdminClient, broker: Mapping[str, Any]) -> BrokerSeen:
-    number, place = broker["node_id"], f"{broker['host']}:{broker['port']}"
-    asked = client.describe_configs([ConfigResource(ConfigResourceType.BROKER, str(number))])
+    client = AIOKafkaClient(request_timeout_ms=REQUEST_MS, client_id="hms-inspection", **address.client_kwargs())
     try:
-        (answer,) = await within(DEADLINE_S, asked, f"ask broker {number} at {place}")
-        ((code, message, _, _, entries),) = answer.resources
-        _check(code, message, f"ask broker {number} for its settings")
+        await within(DEADLINE_S, client.bootstrap(), f"connect to {','.join(address.bootstrap)}")
+        numbers = {node.nodeId: f"{node.host}:{node.port}" for node in client.cluster.brokers()}
+        asked = await asyncio.gather(*(_broker(client, *one) for one in sorted(numbers.items())))
+        answering = [broker.number for broker in asked if not broker.failure]
+        if not answering:
+            raise LogUnreachable(_nobody(address, [broker.failure for broker in asked]))
+        topics = await _topics(client, answering[0], address.topic(""))
+    finally:
+        await client.close()
+    return ClusterSeen(tuple(asked), topics)
+
+
+def _nobody(address: KafkaAddress, failures: list[str]) -> str:
+    return (
+        f"{','.join(address.bootstrap)} answers, but no broker that it names does: {'; '.join(failures)}. Clients go to "
+        "the address that a broker advertises: set its advertised.listeners to one that this host reaches"
+    )
+
+
+async def _broker(client: AIOKafkaClient, number: int, place: str) -> BrokerSeen:
+    what = f"ask broker {number} at {place}"
+    try:
+        found = await _settings(client, number, [(_BROKER, str(number), None)], what)
+    except NotAuthorised:  # it answers, and keeps its settings to itself
+        return BrokerSeen(number, place, {}, "")
     except HmsError as error:
         return BrokerSeen(number, place, {}, str(error))
-    return BrokerSeen(number, place, _values(entries), "")
+    return BrokerSeen(number, place, found[str(number)][0], "")
 
 
-def _check(code: int, message: str | None, what: str) -> None:
-    """Raise the error that an answer carries, where there is one."""
-    if code:
-        raise failure(errors.for_code(code)(message or ""), what)
+async def _topics(client: AIOKafkaClient, number: int, prefix: str) -> dict[str, TopicSeen]:
+    request = MetadataRequest(None, allow_auto_topic_creation=False)
+    answer = await within(DEADLINE_S, client.send(number, request), "list the topics")
+    mine = {one["topic"]: one for one in answer.to_object()["topics"] if one["topic"].startswith(prefix)}
+    if not mine:
+        return {}
+    resources = [(_TOPIC, name, None) for name in sorted(mine)]
+    settings = await _settings(client, number, resources, "ask for the topics' settings")
+    return {name: _topic(mine[name], *settings[name]) for name in sorted(mine)}
+
+
+async def _settings(
+    client: AIOKafkaClient, number: int, resources: list[Any], what: str
+) -> dict[str, tuple[Mapping[str, str], frozenset[str]]]:
+    """Return, for each resource, the settings in force and the names of its own."""
+    answer = await within(DEADLINE_S, client.send(number, DescribeConfigsRequest(resources)), what)
+    found: dict[str, tuple[Mapping[str, str], frozenset[str]]] = {}
+    for code, message, _, name, entries in answer.resources:
+        if code:
+            raise failure(errors.for_code(code)(message or ""), f"{what} ({name})")
+        found[name] = (_values(entries), frozenset(entry[0] for entry in entries if entry[3] == _OWN_SETTING))
+    return found
 
 
 def _values(entries: Iterable[Any]) -> dict[str, str]:
@@ -126,7 +130,7 @@ def _values(entries: Iterable[Any]) -> dict[str, str]:
     return {entry[0]: entry[1] for entry in entries if entry[1] is not None}
 
 
-def _topic(topic: Mapping[str, Any], settings: tuple[Mapping[str, str], frozenset[str]]) -> TopicSeen:
+def _topic(topic: Mapping[str, Any], settings: Mapping[str, str], own: frozenset[str]) -> TopicSeen:
     parts = sorted(topic["partitions"], key=lambda part: int(part["partition"]))
     seen = (PartitionSeen(part["leader"], tuple(part["replicas"]), tuple(part["isr"])) for part in parts)
-    return TopicSeen(topic["topic"], tuple(seen), *settings)
+    return TopicSeen(topic["topic"], tuple(seen), settings, own)
