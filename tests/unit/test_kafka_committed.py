@@ -5,11 +5,13 @@ from struct import pack
 import pytest
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hms.core.log.kafka.committed import Batches, Buffer, end_of
+from hms.core.log.kafka.lenient import decode_batch
 from hms.core.log.port import EVENTS
 
 PLACE = (EVENTS, 3)
@@ -119,6 +121,30 @@ def test_a_wrong_checksum_is_an_error_and_no_record() -> None:
     damaged[-1] ^= 1
     with pytest.raises(CorruptRecordException, match=f"{EVENTS}/3"):
         Batches(PLACE, 0, bytes(damaged), ()).take(1, headers=False)
+
+
+def with_a_bad_header_name(data: bytes) -> bytes:
+    damaged = bytearray(data)
+    at = damaged.rindex(b"none")
+    damaged[at] = 0xFF
+    damaged[17:21] = pack(">I", crc32c(bytes(damaged[21:])))
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("step", [1, 2, 100])
+def test_a_strangers_header_whose_name_is_no_text_stops_nobody(step: int) -> None:
+    data = batch(0, *"abc") + with_a_bad_header_name(batch(3, *"def")) + batch(6, "g")
+    assert everything(Batches(PLACE, 1, data, ()), step) == list(zip(range(1, 7), "bcdefg", strict=True))
+    (record,) = Batches(PLACE, 5, data, ()).take(1, headers=True)
+    assert record == (EVENTS, 3, 5, 1_002_000, b"k", b"f", (("h", b"1"), ("\ufffdone", b"")))
+
+
+@pytest.mark.parametrize("codec", range(5))
+def test_the_slow_decoder_agrees_with_the_fast_one(codec: int) -> None:
+    values = ["", "x" * 300, "é"]
+    fast = next(iter([MemoryRecords(batch(40, *values, codec=codec)).next_batch()]))
+    expected = [(one.offset, one.timestamp, one.key, one.value, list(one.headers)) for one in fast]
+    assert [tuple(one) for one in decode_batch(batch(40, *values, codec=codec))] == expected
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.lists(st.integers(1, 4), min_size=1), st.integers(0, 8))

@@ -16,6 +16,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from ..port import Headers, Slice, Stored
 from .fetch import Place
+from .lenient import decode_batch
 
 _HEAD: Final = Struct(">qi")
 """First offset and length of a batch."""
@@ -32,6 +33,7 @@ class Batches:
         self.size = len(data)
         self.end = max(position, end_of(data))
         self._place = place
+        self._data = data
         self._raw = MemoryRecords(data)
         self._aborted = sorted(((first, producer) for producer, first in aborted), reverse=True)
         self._hidden: set[int] = set()
@@ -73,13 +75,26 @@ class Batches:
             return True
         return batch.is_transactional and batch.producer_id in self._hidden
 
+    def _part(self, count: int) -> list[Any]:
+        try:
+            return list(islice(self._records, count))
+        except UnicodeDecodeError:
+            whole = next(self._data[start:end] for start, end in _spans(self._data) if self._is_current(start))
+            self._records = (one for one in decode_batch(whole) if one.offset >= self.position)
+            return list(islice(self._records, count))
+
+    def _is_current(self, start: int) -> bool:
+        first: int = _HEAD.unpack_from(self._data, start)[0]
+        base: int = self._batch.base_offset
+        return first == base
+
     def _decode(self, count: int, *, headers: bool) -> list[Stored]:
         """Return the next records of the batch, at most so many, and move on; those before the position are passed over."""
         batch, (topic, partition), new = self._batch, self._place, tuple.__new__
         at_us = batch.max_timestamp * 1_000 if batch.timestamp_type == _LOG_APPEND_TIME else None
         found: list[Stored] = []
         while not found:
-            part = list(islice(self._records, count))
+            part = self._part(count)
             found = [
                 new(
                     Stored,
@@ -98,7 +113,7 @@ class Batches:
             if found and found[0].offset < self.position:
                 found = [one for one in found if one.offset >= self.position]
             if len(part) < count:
-                self.position, self._batch = batch.next_offset, None
+                self.position, self._batch = max(self.position, batch.next_offset), None
                 return found
         self.position = found[-1].offset + 1
         return found
@@ -136,17 +151,25 @@ class Buffer:
 
 def end_of(data: bytes) -> int:
     """Return the offset behind the last whole batch, 0 if there is none."""
-    here, last, size = 0, -1, len(data)
-    while here + _HEAD.size <= size:
-        length = _HEAD.unpack_from(data, here)[1] + _HEAD.size
-        if here + length > size:
-            break
-        last, here = here, here + length
-    if last < 0:
+    start = -1
+    for start, _ in _spans(data):  # noqa: B007 the last one
+        pass
+    if start < 0:
         return 0
-    first: int = _HEAD.unpack_from(data, last)[0]
-    delta: int = _LAST_DELTA.unpack_from(data, last + _LAST_DELTA_AT)[0]
+    first: int = _HEAD.unpack_from(data, start)[0]
+    delta: int = _LAST_DELTA.unpack_from(data, start + _LAST_DELTA_AT)[0]
     return first + delta + 1
+
+
+def _spans(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where each whole batch begins and ends."""
+    start, size = 0, len(data)
+    while start + _HEAD.size <= size:
+        end = start + _HEAD.size + _HEAD.unpack_from(data, start)[1]
+        if end > size:
+            return
+        yield start, end
+        start = end
 
 
 def _headers(headers: Iterable[tuple[str, bytes | None]]) -> Headers:
