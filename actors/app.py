@@ -4,6 +4,7 @@ from typing import Final
 
 from ..core.app import App
 from ..schemas.component_reports import ComponentCommand, RunHook
+from ..schemas.host import RenewLease
 from .component import component
 from .fleet.behaviour import fleet
 from .group import group
@@ -21,5 +22,5 @@ hms_app: Final = App(
     meta_supervisor,
     runtime_supervisor,
     task,
-    outside=(ComponentCommand, RunHook),
+    outside=(ComponentCommand, RunHook, RenewLease),
 )

@@ -2,12 +2,16 @@
 
 An inventory that shows nothing new changes nothing: no event, one timer set again. Each difference is told to the
 component that it concerns, again with every inventory until it is gone.
+
+Components that may fail over run under leases, which this actor alone renews and withdraws, one after the other: what
+it has withdrawn it never renews. Nothing here depends on a clock: the agent counts a lease from when it asked, and the
+next host waits the same span from when it was told, each on its own monotonic clock.
 """
 
 from datetime import datetime
 from typing import Final, TypeAlias, assert_never
 
-from ..core.address import Address
+from ..core.address import Address, participant
 from ..core.behaviour import Behaviour, Context
 from ..core.decision import Decision, Send, Timer, accept, refuse, send, timer
 from ..schemas import Message, State
@@ -21,22 +25,33 @@ from ..schemas.host import (
     HostStatus,
     HostWentSilent,
     JudgeSilence,
+    LeaseWithdrawn,
+    RenewLease,
     ReportDifference,
     ReportInventory,
+    ReportLeaseWithdrawn,
     ReportSilence,
     UnbindComponent,
+    WithdrawLease,
 )
 
 PERIODS_OF_SILENCE: Final = 3
 PERIOD_MS: Final = 5_000
+PERIODS_OF_LEASE: Final = 6
+"""Longer than silence: a node that takes over needs some seconds, in which no component shall be stopped."""
 _LANE: Final = "high"
 
-HostMessage: TypeAlias = ReportInventory | BindComponent | UnbindComponent | JudgeSilence | DescribeHost
-HostEvent: TypeAlias = ComponentBound | ComponentUnbound | HostConnected | HostWentSilent | HostReturned
+HostMessage: TypeAlias = ReportInventory | BindComponent | UnbindComponent | WithdrawLease | JudgeSilence | DescribeHost
+HostEvent: TypeAlias = (
+    ComponentBound | ComponentUnbound | LeaseWithdrawn | HostConnected | HostWentSilent | HostReturned
+)
 
 
 class HostState(State):
-    """`components` maps each component to the incarnation that should be up, 0 when none should."""
+    """`components` maps each component to the incarnation that should be up, 0 when none should.
+
+    `leases` maps components to the incarnation whose lease is renewed; `period_ms` is the longest of this boot.
+    """
 
     fleet: str = ""
     boot_id: str = ""
@@ -44,6 +59,8 @@ class HostState(State):
     silent: bool = False
     since: datetime | None = None
     components: dict[str, int] = {}
+    leases: dict[str, int] = {}
+    period_ms: int = PERIOD_MS
 
 
 def decide(state: HostState, message: HostMessage, context: Context) -> Decision[HostEvent]:
@@ -56,6 +73,8 @@ def decide(state: HostState, message: HostMessage, context: Context) -> Decision
         case UnbindComponent():
             gone = message.component in state.components
             return accept(*((ComponentUnbound(component=message.component),) if gone else ()))
+        case WithdrawLease():
+            return _withdraw(state, message, context)
         case JudgeSilence():
             return _judge(state, message, context)
         case DescribeHost():
@@ -69,13 +88,17 @@ def evolve(state: HostState, event: HostEvent) -> HostState:
     match event:
         case ComponentBound():
             up = event.incarnation if event.up else 0
-            return state.model_copy(update={"components": {**state.components, event.component: up}})
+            leases = _without(state.leases, event.component)
+            leases |= {event.component: event.incarnation} if event.leased else {}
+            return state.model_copy(update={"components": {**state.components, event.component: up}, "leases": leases})
         case ComponentUnbound():
-            rest = {name: up for name, up in state.components.items() if name != event.component}
-            return state.model_copy(update={"components": rest})
+            name = event.component
+            rest = {"components": _without(state.components, name), "leases": _without(state.leases, name)}
+            return state.model_copy(update=rest)
+        case LeaseWithdrawn():
+            return state.model_copy(update={"leases": _without(state.leases, event.component)})
         case HostConnected():
-            now = {"fleet": event.fleet, "boot_id": event.boot_id, "session": event.session}
-            return state.model_copy(update={**now, "silent": False, "since": event.at})
+            return _connected(state, event)
         case HostWentSilent():
             return state.model_copy(update={"silent": True, "since": event.at})
         case HostReturned():
@@ -84,18 +107,59 @@ def evolve(state: HostState, event: HostEvent) -> HostState:
             assert_never(event)
 
 
+def _connected(state: HostState, event: HostConnected) -> HostState:
+    # Leases of the same boot may have been granted with the longer period; another boot has ended them all.
+    longest = max(state.period_ms, event.period_ms) if event.boot_id == state.boot_id else event.period_ms
+    now = {"fleet": event.fleet, "boot_id": event.boot_id, "session": event.session, "period_ms": longest}
+    return state.model_copy(update={**now, "silent": False, "since": event.at})
+
+
+def _without(known: dict[str, int], name: str) -> dict[str, int]:
+    return {other: value for other, value in known.items() if other != name}
+
+
 def _inventory(state: HostState, message: ReportInventory, context: Context) -> Decision[HostEvent]:
     if message.session < state.session:
         return accept()
     events: tuple[HostEvent, ...] = ()
     if (message.session, message.boot_id) != (state.session, state.boot_id):
-        connected = HostConnected(fleet=message.fleet, session=message.session, boot_id=message.boot_id, at=context.now)
+        connected = HostConnected(
+            fleet=message.fleet,
+            session=message.session,
+            boot_id=message.boot_id,
+            period_ms=message.period_ms,
+            at=context.now,
+        )
         events = (connected,)
     elif state.silent:
         events = (HostReturned(session=message.session, at=context.now),)
     heard = _tell_all(state, context, silent=False) if state.silent else []
     watch = _watch(message.session, PERIODS_OF_SILENCE * message.period_ms, context)
-    return accept(*events, send=[*heard, *_differences(state, message, context)], timers=[watch])
+    told = [*heard, *_differences(state, message, context), *_renewed(state, message, context)]
+    return accept(*events, send=told, timers=[watch])
+
+
+def _renewed(state: HostState, message: ReportInventory, context: Context) -> list[Send]:
+    if not state.leases:
+        return []
+    renewal = RenewLease(
+        session=message.session,
+        sequence=message.sequence,
+        lease_ms=PERIODS_OF_LEASE * message.period_ms,
+        components=state.leases,
+    )
+    return [send(participant(f"agent/{_key(context)}"), renewal, priority=_LANE)]
+
+
+def _withdraw(state: HostState, message: WithdrawLease, context: Context) -> Decision[HostEvent]:
+    """Renew no more, and say from when on the last lease is over: whoever hears that, hears it later."""
+    name = message.component
+    held = state.leases.get(name) == message.incarnation
+    events = (LeaseWithdrawn(component=name, incarnation=message.incarnation, at=context.now),) if held else ()
+    answer = ReportLeaseWithdrawn(
+        host=_key(context), incarnation=message.incarnation, lease_ms=PERIODS_OF_LEASE * state.period_ms
+    )
+    return accept(*events, send=[_tell(name, answer)])
 
 
 def _differences(state: HostState, message: ReportInventory, context: Context) -> list[Send]:
@@ -120,9 +184,10 @@ def _differences(state: HostState, message: ReportInventory, context: Context) -
 def _bind(state: HostState, message: BindComponent, context: Context) -> Decision[HostEvent]:
     up = message.incarnation if message.up else 0
     name = message.component
-    if state.components.get(name) == up:
+    leased = state.leases.get(name) == message.incarnation
+    if state.components.get(name) == up and leased == message.leased:
         return accept()
-    event = ComponentBound(component=name, incarnation=message.incarnation, up=message.up)
+    event = ComponentBound(component=name, incarnation=message.incarnation, up=message.up, leased=message.leased)
     # A host that was never heard must be missed, too.
     never_heard = not state.session and not state.components
     timers = [_watch(0, PERIODS_OF_SILENCE * PERIOD_MS, context)] if never_heard else []
@@ -154,6 +219,7 @@ def _describe(state: HostState, context: Context) -> Decision[HostEvent]:
             session=state.session,
             since=state.since,
             components=len(state.components),
+            leases=state.leases,
         )
     )
 

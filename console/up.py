@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..actors.agent import binding_of
+from ..actors.agent.agent import PERIOD_MS
 from ..actors.agent.binding import LogBoundElsewhere
 from ..actors.fleet import plan, read_fleet
 from ..actors.host import HostBusy
@@ -21,7 +22,7 @@ from ..schemas.fleet import FleetSpec
 from .cli.exit_codes import Exit, Stop
 from .cli.log_address import log_file
 from .cli.opened import quiet, reading
-from .cli.options import DEFAULTS, Options
+from .cli.options import DEFAULTS, HeartbeatOption, Options
 from .cli.show import say, show_one, write
 from .session import Board, FleetRun, follow_events, line_of, load_apps
 from .session.lasting_output import outlive_output
@@ -32,6 +33,7 @@ FileOption = Annotated[Path, Parameter(name=("--file", "-f"), help="The fleet fi
 PlanOption = Annotated[bool, Parameter(help="Show what the file would change, and change nothing")]
 TimeoutOption = Annotated[float, Parameter(help="Seconds after which what has not stopped is killed")]
 AppOption = Annotated[tuple[str, ...], Parameter(name="--app", help="An app of yours to run too, as MODULE:ATTRIBUTE")]
+HostOption = Annotated[str, Parameter(help="Which of the file's hosts this one is", show_default="as before")]
 
 
 def up(
@@ -40,13 +42,15 @@ def up(
     plan: PlanOption = False,
     stop_timeout: TimeoutOption = 60.0,
     app: AppOption = (),
+    host: HostOption = "",
+    heartbeat_ms: HeartbeatOption = PERIOD_MS,
     options: Options = DEFAULTS,
 ) -> int:
     """Supervise the processes of a fleet file.
 
     Ctrl-C (or TERM) stops them in reverse order of dependency, a second one kills them. HUP reads the file again and
-    applies the difference. Killed itself (SIGKILL), it leaves them running, and the next `hms up` takes them over. Exit
-    code 10 says that a component had been given up.
+    applies the difference. Killed itself (SIGKILL), it leaves them running, and the next `hms up` takes them over. What
+    the file places on other hosts runs under their `hms agent`. Exit code 10 says that a component had been given up.
     """
     if not plan:
         outlive_output()
@@ -55,10 +59,17 @@ def up(
     relax()
     if plan:
         return asyncio.run(_show_plan(spec, options))
+    _check_host(host, spec, file)
     try:
-        return asyncio.run(Up(file, spec, load_apps(app), stop_timeout, options).run())
+        return asyncio.run(Up(file, spec, load_apps(app), stop_timeout, options, host, heartbeat_ms).run())
     except HostBusy as error:
         raise Stop(Exit.FAILED, str(error)) from error
+
+
+def _check_host(host: str, spec: FleetSpec, file: Path) -> None:
+    if host and host not in spec.hosts:
+        known = ", ".join(spec.hosts) or "none"
+        raise Stop(Exit.USAGE, f"--host {host}: expected one of the hosts of {file}, which are: {known}")
 
 
 async def _show_plan(spec: FleetSpec, options: Options) -> int:
@@ -97,13 +108,22 @@ class Up:
     """One `hms up`, from its start to its exit code."""
 
     def __init__(
-        self, file: Path, spec: FleetSpec, apps: tuple[App, ...], stop_timeout_s: float, options: Options
+        self,
+        file: Path,
+        spec: FleetSpec,
+        apps: tuple[App, ...],
+        stop_timeout_s: float,
+        options: Options,
+        host: str,
+        heartbeat_ms: int,
     ) -> None:
         self._file = file
         self._spec = spec
         self._apps = apps
         self._stop_timeout_s = stop_timeout_s
         self._options = options
+        self._host = host
+        self._heartbeat_ms = heartbeat_ms
         self._board = Board()
         self._screen: Screen = screen_for(options.form, self._board, spec.fleet)
         self._ending = asyncio.Event()
@@ -116,7 +136,10 @@ class Up:
         self._on_signal(signal.SIGINT, self._end)
         self._on_signal(signal.SIGTERM, self._end)
         self._on_signal(signal.SIGHUP, lambda: None)  # the file is being read just now
-        async with FleetRun.open(self._spec.fleet, self._options.url, self._apps) as fleet:
+        opening = FleetRun.open(
+            self._spec.fleet, self._options.url, self._apps, name=self._host, period_ms=self._heartbeat_ms
+        )
+        async with opening as fleet:
             self._on_signal(signal.SIGHUP, lambda: self._reload_soon(fleet))
             telling = asyncio.create_task(self._tell(fleet, await cursor_now(fleet.log)), name="news")
             try:

@@ -33,12 +33,19 @@ class DesiredChanged(Event):
 
 
 class ComponentStartRequested(Event):
-    """A new incarnation was drawn and commanded; `healing` starts count as restarts."""
+    """A new incarnation was drawn and commanded; `healing` starts count as restarts.
+
+    `host`: where (empty: at home). `leased`: it runs only while its host holds a lease for it. `hold_ms`: how long that
+    host waits before it starts it, because another one may still be running the incarnation before.
+    """
 
     incarnation: int
     reason: str
     healing: bool
     at: datetime
+    host: str = ""
+    leased: bool = False
+    hold_ms: int = 0
 
 
 class ComponentStopRequested(Event):
@@ -154,6 +161,37 @@ class ComponentBecameKnown(Event):
     at: datetime
 
 
+class CandidateWentSilent(Event):
+    """A host that may take the component over is silent."""
+
+    host: str
+    at: datetime
+
+
+class CandidateReturned(Event):
+    """A host that may take the component over speaks again."""
+
+    host: str
+    at: datetime
+
+
+class FencingBegan(Event):
+    """Its host is silent and another one is there: the host's actor was asked never to renew the lease again."""
+
+    incarnation: int
+    host: str
+    at: datetime
+
+
+class ComponentFenced(Event):
+    """No lease will be renewed: the host has ended the incarnation `hold_ms` from now, whether or not it is ever heard."""
+
+    incarnation: int
+    host: str
+    hold_ms: int
+    at: datetime
+
+
 class StaleReportIgnored(Event):
     """A report of an incarnation that is not the current one came in; it changed nothing."""
 
@@ -167,6 +205,7 @@ class StrayFound(Event):
 
     incarnation: int
     at: datetime
+    host: str = ""
 
 
 class WatcherAdded(Event):

@@ -21,6 +21,7 @@ class ComponentCommand(Message):
     Newer is: a higher incarnation; within one, down over up (final); else a higher `revision`, to re-configure only.
     Each one is answered with the incarnation's last fact, an old or repeated one too. `budget_count` restarts within
     `budget_window_ms` are granted while the log is away. `spec` is None only for a down of what was never configured.
+    `leased`: start it, and let it run, only under a lease (`RenewLease`). `hold_ms`: start it this much later.
     """
 
     component: str
@@ -33,6 +34,8 @@ class ComponentCommand(Message):
     budget_count: int = 0
     budget_window_ms: int = 60_000
     reason: str = ""
+    leased: bool = False
+    hold_ms: int = 0
 
 
 class RunHook(Message):

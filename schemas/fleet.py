@@ -91,6 +91,11 @@ class ComponentSpec(Record):
     depends_on: dict[str, Condition] = Field(
         {}, description="What must be started, ready or completed before; a list means started."
     )
+    host: str = Field("", description="One of `hosts`; left out: its group's, else (or empty) where `hms up` runs.")
+    failover: bool = Field(
+        default=False, description="Start it on a candidate when its host is silent and has surely stopped it."
+    )
+    candidates: tuple[str, ...] = Field((), description="Those of `hosts` that may take it over, the best first.")
     probes: Probes = Field(Probes(), description="Questions that tell its health.")
     limits: Limits = Field(Limits(), description="Beyond one of them it is restarted.")
     stop: Stop = Field(Stop(), description="How it is stopped.")
@@ -108,11 +113,15 @@ class GroupSpec(Record):
     )
     max_restarts: int = Field(5, ge=0, le=10_000, description="More restarts than this within max_seconds: given up.")
     max_seconds: int = Field(60, ge=1, le=86_400, description="The window in which restarts are counted.")
+    host: str = Field("", description="The host of members that name none.")
+    failover: bool = Field(default=False, description="Of members that do not say.")
+    candidates: tuple[str, ...] = Field((), description="Of members that name none.")
 
 
 class FleetSpec(Record):
     """A whole file, shorthands resolved: every component names a group that is in `groups`."""
 
     fleet: Identifier = Field(description="The name of the fleet; a log holds one.")
+    hosts: tuple[Identifier, ...] = Field((), description="Names that agents take: `hms agent --host NAME`.")
     groups: tuple[GroupSpec, ...] = Field((), description="Components that are restarted together.")
     components: tuple[ComponentSpec, ...] = Field((), description="The processes; their order is that of rest_for_one.")

@@ -13,7 +13,10 @@ class Expectation(Record):
 
 
 class HostStatus(Record):
-    """A host as its actor knows it. `state`: unknown (never heard), alive, silent."""
+    """A host as its actor knows it. `state`: unknown (never heard), alive, silent.
+
+    `leases` maps components that may fail over to the incarnation for which the host holds the lease.
+    """
 
     id: str
     state: str
@@ -22,6 +25,7 @@ class HostStatus(Record):
     session: int
     since: datetime | None
     components: int
+    leases: dict[str, int] = {}
 
 
 class ReportInventory(Message):
@@ -36,18 +40,46 @@ class ReportInventory(Message):
     running: dict[str, int] = {}
 
 
+class RenewLease(Message):
+    """Host to its agent, the answer to the inventory `sequence` of `session`: run these incarnations for `lease_ms` more.
+
+    Counted from when the agent sent that inventory, on its own boot clock; without an answer each of them ends then.
+    """
+
+    session: int
+    sequence: int
+    lease_ms: int
+    components: dict[str, int]
+
+
 class BindComponent(Message):
-    """Component to host: this is what should be there for me."""
+    """Component to host: this is what should be there for me; `leased`: only for as long as you renew its lease."""
 
     component: str
     incarnation: int
     up: bool
+    leased: bool = False
 
 
 class UnbindComponent(Message):
     """Component to host: I am no longer here."""
 
     component: str
+
+
+class WithdrawLease(Message):
+    """Component to its silent host: renew this incarnation's lease never again; answered by `ReportLeaseWithdrawn`."""
+
+    component: str
+    incarnation: int
+
+
+class ReportLeaseWithdrawn(Message):
+    """Host to component: no lease of that incarnation will be renewed; the last one is over `lease_ms` from now."""
+
+    host: str
+    incarnation: int
+    lease_ms: int
 
 
 class JudgeSilence(Message):
@@ -85,6 +117,15 @@ class ComponentBound(Event):
     component: str
     incarnation: int
     up: bool
+    leased: bool = False
+
+
+class LeaseWithdrawn(Event):
+    """From here on the incarnation gets no lease: its component may be started elsewhere once the last one is over."""
+
+    component: str
+    incarnation: int
+    at: datetime
 
 
 class ComponentUnbound(Event):
@@ -100,6 +141,7 @@ class HostConnected(Event):
     session: int
     boot_id: str
     at: datetime
+    period_ms: int = 5_000
 
 
 class HostWentSilent(Event):

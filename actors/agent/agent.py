@@ -23,23 +23,27 @@ from ...schemas.component_reports import (
     RunHook,
 )
 from ...schemas.fleet import ComponentSpec
-from ...schemas.host import ReportInventory
+from ...schemas.host import RenewLease, ReportInventory
 from ..host import ComponentState, Exited, Fact, Host, HostCommand, Inventory, RestartBudget, StartFailed, state_folder
 from ..host.sampling import MEGABYTE
 from ..host.tasks import begin
 from .binding import Binding
 from .courier import Courier, Parcel
 from .hooks import Hooks
+from .leases import Leases
 from .position import Position
 from .reports import Stamp, answers, live, report, report_id, was_commanded
 from .spool import Spool
 
 logger = structlog.get_logger("hms.agent")
 PERIOD_MS: Final = 5_000
+HURRIES: Final = 20
+"""So many times a period an inventory is sent while something waits for a lease to start."""
 HOOKS_S: Final = 2.0
 TYPES: Final[tuple[type[Message[Any]], ...]] = (
     ComponentCommand,
     ComponentHeartbeat,
+    RenewLease,
     ReportExit,
     ReportInventory,
     ReportLimit,
@@ -51,13 +55,15 @@ TYPES: Final[tuple[type[Message[Any]], ...]] = (
 
 
 class HostAgent:
-    """The participant `agent/HOSTID`. `open` it, `connect` it to a log, `close` it; the processes live on."""
+    """The participant `agent/HOST`. `open` it, `connect` it to a log, `close` it; the processes live on."""
 
     host: Host
 
-    def __init__(self, fleet: str, folder: Path) -> None:
+    def __init__(self, fleet: str, folder: Path, period_ms: int) -> None:
         """Use `open` instead."""
         self.fleet = fleet
+        self._period_ms = period_ms
+        self._leases = Leases()
         self._folder = folder
         self._spool = Spool(folder / "spool.jsonl")
         self._hooks = Hooks(folder / "hooks")
@@ -72,15 +78,19 @@ class HostAgent:
         """Told at once of what the host restarts by itself: its report has to wait for the log."""
 
     @classmethod
-    async def open(cls, fleet: str, *, state: str | Path | None = None) -> "HostAgent":
+    async def open(
+        cls, fleet: str, *, state: str | Path | None = None, name: str = "", period_ms: int = PERIOD_MS
+    ) -> "HostAgent":
         """Become the one agent of this fleet here, and adopt what still runs.
+
+        `name` is what the fleet calls this host (left out: its lasting id). It is silent after three periods.
 
         Raises:
             HostBusy: Another agent has this fleet.
 
         """
-        agent = cls(fleet, state_folder(state) / "fleets" / fleet)
-        agent.host = await Host.open(fleet, agent._tell, state=state)
+        agent = cls(fleet, state_folder(state) / "fleets" / fleet, period_ms)
+        agent.host = await Host.open(fleet, agent._tell, state=state, name=name)
         agent._courier = Courier(
             agent.address,
             agent._spool,
@@ -170,12 +180,13 @@ class HostAgent:
 
     def _send_inventory(self, *, connected: bool = False) -> None:
         session, sequence = self.host.number()
+        self._leases.ask(session, sequence)
         inventory = ReportInventory(
             fleet=self.fleet,
             session=session,
             sequence=sequence,
             boot_id=self.host.boot_id,
-            period_ms=PERIOD_MS,
+            period_ms=self._period_ms,
             connected=connected,
             running=self.running(),
         )
@@ -205,11 +216,18 @@ class HostAgent:
 
     async def _repeat(self) -> None:
         while True:
-            await asyncio.sleep(PERIOD_MS / 1_000)
+            await self._pass_period()
             self._send_inventory()
             if not self.log_away:
                 self._send_heartbeats()
             self._save_position()
+
+    async def _pass_period(self) -> None:
+        """Wait for the next period; ask for leases meanwhile, while something cannot start without."""
+        for _ in range(HURRIES):
+            await asyncio.sleep(self._period_ms / 1_000 / HURRIES)
+            if self.host.leaseless and not self.log_away:
+                self._send_inventory()
 
     # --- in -----------------------------------------------------------------------------------------------------
 
@@ -226,6 +244,8 @@ class HostAgent:
         match record:
             case ComponentCommand():
                 await self._command(envelope, record)
+            case RenewLease():
+                self._renew(record)
             case RunHook():
                 self._hooks.run(record)
             case _:
@@ -239,6 +259,13 @@ class HostAgent:
         on_its_way = news and command.desired == "down" and state is not None and live(state) == command.incarnation
         if not on_its_way:
             self._answer(envelope, command, state)
+
+    def _renew(self, renewal: RenewLease) -> None:
+        for component, incarnation in renewal.components.items():
+            spec = self.host.spec(component)
+            lease = None if spec is None else self._leases.granted(renewal, spec.stop.grace_ms)
+            if lease is not None:
+                self.host.renew(component, incarnation, lease)
 
     def _answer(self, envelope: Envelope, command: ComponentCommand, state: ComponentState | None) -> None:
         stamp = Stamp(self.host.id, *self.host.number())
@@ -262,6 +289,8 @@ class HostAgent:
             budget=RestartBudget(count=command.budget_count, window_ms=max(1, command.budget_window_ms)),
             revision=command.revision,
             kill=command.kill,
+            leased=command.leased,
+            hold_ms=command.hold_ms,
         )
 
     async def _stop_listening(self) -> None:

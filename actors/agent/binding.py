@@ -1,4 +1,4 @@
-"""A log holds one fleet, and a fleet lives on one host: who was first is a setting of the log."""
+"""A log holds one fleet, which is at home on one host; each host has its name: who was first is a setting of the log."""
 
 import json
 import uuid
@@ -8,6 +8,7 @@ from ...core.errors import CallerError
 from ...core.log.port import Log
 
 SETTING = "fleet"
+HOST_SETTING = "host/"
 
 
 class LogBoundElsewhere(CallerError):
@@ -55,3 +56,25 @@ def check(bound: Binding, url: str, fleet: str, host: str) -> None:
             f"{url}: fleet {fleet!r} is bound to the host {bound.host}, this one is {host}; "
             "run it there, or use another log here (--log URL)"
         )
+
+
+async def claim_name(log: Log, name: str, id_: str) -> None:
+    """Give the host with that lasting id a name in the fleet, for ever.
+
+    Two machines of one name would each run what is placed there. Raises `LogBoundElsewhere`, `LogUnreachable`.
+    """
+    while (owner := await log.get_setting(HOST_SETTING + name)) is None:
+        await log.put_setting(HOST_SETTING + name, id_, expected=None)
+    if owner != id_:
+        raise LogBoundElsewhere(
+            f"{log.url}: the host {name!r} is {owner}, this one is {id_}; give this one another name (--host NAME). "
+            "A machine that takes its place has to bring its state folder's `host-id`"
+        )
+
+
+async def name_of_home(log: Log, id_: str) -> str:
+    """Return the name under which this host is the fleet's home, nothing if it is not, or has none."""
+    bound = await binding_of(log)
+    if bound is None or await log.get_setting(HOST_SETTING + bound.host) != id_:
+        return ""
+    return bound.host

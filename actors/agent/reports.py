@@ -72,7 +72,8 @@ def report(fact: Fact) -> Message[Any]:  # noqa: PLR0911 - one arm a fact
 
 def _exit(about: dict[str, Any], fact: Exited) -> ReportExit:
     same = ("code", "signal", "unknown", "oom", "restarting", "why", "ran_ms", "last_output", "left")
-    seen = STOPPED_HERE if fact.expected and fact.seen == "live" else fact.seen
+    stopped = fact.expected and (fact.seen == "live" or fact.fenced)
+    seen = STOPPED_HERE if stopped else fact.seen
     return ReportExit(**about, **{name: getattr(fact, name) for name in same}, seen=seen)
 
 
@@ -104,7 +105,8 @@ def _again(command: ComponentCommand, state: ComponentState, about: dict[str, An
 def _exit_again(state: ComponentState, about: dict[str, Any]) -> ReportExit:
     same = ("code", "signal", "unknown", "oom", "why", "last_output")
     ran_ms = max(0, state.ended_at - state.started_at) // 1000
-    seen = STOPPED_HERE if state.expected and state.seen == "live" else state.seen
+    stopped = state.expected and (state.seen == "live" or state.fenced)
+    seen = STOPPED_HERE if stopped else state.seen
     return ReportExit(**about, **{name: getattr(state, name) for name in same}, ran_ms=ran_ms, seen=seen)
 
 

@@ -21,7 +21,7 @@ from ...schemas.component_reports import (
     ReportStarted,
     ReportStartFailed,
 )
-from ...schemas.host import ReportDifference, ReportSilence
+from ...schemas.host import ReportDifference, ReportLeaseWithdrawn, ReportSilence
 from ...schemas.member import (
     ConfigureComponent,
     GiveUpMember,
@@ -73,7 +73,9 @@ def decide(state: ComponentState, message: ComponentMessage, context: Context) -
             return decide_membership(state, message, context)
         case ReportStarted() | ReportStartFailed() | ReportExit() | ReportProbe() | ReportLimit():
             return decide_report(state, message, context)
-        case ReportDifference() | ReportSilence() | ResendCommand() | RepeatHealthNotification():
+        case (
+            ReportDifference() | ReportSilence() | ReportLeaseWithdrawn() | ResendCommand() | RepeatHealthNotification()
+        ):
             return decide_watch(state, message, context)
         case _:
             assert_never(message)

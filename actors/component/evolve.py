@@ -4,10 +4,13 @@ from typing import Any, TypeAlias, assert_never
 
 from ...schemas.component import Desired
 from ...schemas.component_events import (
+    CandidateReturned,
+    CandidateWentSilent,
     ComponentBecameKnown,
     ComponentBecameUnknown,
     ComponentConfigured,
     ComponentExited,
+    ComponentFenced,
     ComponentGivenUp,
     ComponentHalted,
     ComponentMissed,
@@ -19,6 +22,7 @@ from ...schemas.component_events import (
     ComponentStartRequested,
     ComponentStopRequested,
     DesiredChanged,
+    FencingBegan,
     LimitExceeded,
     ProbeChanged,
     StaleReportIgnored,
@@ -47,6 +51,10 @@ ComponentEvent: TypeAlias = (
     | ComponentReset
     | ComponentBecameUnknown
     | ComponentBecameKnown
+    | CandidateWentSilent
+    | CandidateReturned
+    | FencingBegan
+    | ComponentFenced
     | StaleReportIgnored
     | StrayFound
     | WatcherAdded
@@ -93,13 +101,23 @@ def _fold(state: ComponentState, event: ComponentEvent) -> ComponentState:  # no
         case ComponentReset():
             return _with(state, given_up="", since=event.at)
         case ComponentBecameUnknown():
-            return _with(state, unknown=True)
+            return _with(_gone_silent(state, state.host), unknown=True)
         case ComponentBecameKnown():
-            return _with(state, unknown=False)
+            return _with(_heard_again(state, state.host), unknown=False)
+        case CandidateWentSilent():
+            return _gone_silent(state, event.host)
+        case CandidateReturned():
+            return _heard_again(state, event.host)
+        case FencingBegan():
+            return _with(state, fencing=True)
+        case ComponentFenced():
+            fences = {**state.fences, event.host: event.hold_ms}
+            return _with(state, fencing=False, leased=False, fences=fences)
         case StaleReportIgnored():
             return state
         case StrayFound():
-            return _with(state, incarnation=event.incarnation, phase=Stopped(), since=event.at)
+            found = _at(state, event.host or state.host)
+            return _with(found, incarnation=event.incarnation, leased=False, phase=Stopped(), since=event.at)
         case WatcherAdded():
             return _with(state, watchers=(*state.watchers, event.watcher))
         case WatcherRemoved():
@@ -124,7 +142,29 @@ def _with_illness(state: ComponentState) -> ComponentState:
     return state if ill == state.ill else _with(state, ill=ill)
 
 
+def _gone_silent(state: ComponentState, host: str) -> ComponentState:
+    return _with(state, silent=(*(name for name in state.silent if name != host), host))
+
+
+def _heard_again(state: ComponentState, host: str) -> ComponentState:
+    return _with(state, silent=tuple(name for name in state.silent if name != host))
+
+
+def _at(state: ComponentState, host: str) -> ComponentState:
+    """Move to a host; each one numbers its words by itself."""
+    if host == state.host:
+        return state
+    return _with(state, host=host, unknown=host in state.silent, session=0, sequence=0)
+
+
 def _configured(state: ComponentState, event: ComponentConfigured) -> ComponentState:
+    now = _as_configured(state, event)
+    # What lives stays where it is until it is stopped there; the next start goes where it now belongs.
+    now = now if now.live else _at(now, now.host if now.host in now.placement else now.home)
+    return _with(now, silent=tuple(name for name in now.silent if name in {*now.placement, now.host}))
+
+
+def _as_configured(state: ComponentState, event: ComponentConfigured) -> ComponentState:
     # A change that needs a new process comes to the agent with the next incarnation; any other one now.
     tell = state.commanded_up and state.spec_hash == event.spec_hash
     return _with(
@@ -132,7 +172,7 @@ def _configured(state: ComponentState, event: ComponentConfigured) -> ComponentS
         spec=event.spec,
         spec_hash=event.spec_hash,
         group=event.group,
-        host=event.host,
+        home=event.host,
         budget_count=event.budget_count,
         budget_window_ms=event.budget_window_ms,
         revision=state.revision + tell,
@@ -155,8 +195,11 @@ def _removed(state: ComponentState, event: ComponentRemoved) -> ComponentState:
 
 def _start_requested(state: ComponentState, event: ComponentStartRequested) -> ComponentState:
     return _with(
-        state,
+        _at(state, event.host or state.home),
         phase=Starting(),
+        leased=event.leased,
+        fencing=False,
+        hold_ms=event.hold_ms,
         incarnation=event.incarnation,
         revision=state.revision + 1,
         restart_count=state.restart_count + event.healing,
@@ -186,7 +229,9 @@ def _started(state: ComponentState, event: ComponentStarted) -> ComponentState:
         ready=ready,
     )
     since = state.since if same else event.at
-    return _with(state, phase=phase, since=since, session=event.session, sequence=event.sequence)
+    heard = {"session": event.session, "sequence": event.sequence}
+    # That it runs says that what had to be waited for was waited for.
+    return _with(state, phase=phase, since=since, fences={}, **heard)
 
 
 def _has_readiness(spec: ComponentSpec | None) -> bool:
@@ -201,6 +246,7 @@ def _exited(state: ComponentState, event: ComponentExited) -> ComponentState:
         since=end.at,
         exits=(*state.exits, end)[-EXITS_KEPT:],
         restart_count=state.restart_count + end.restarting,
+        fencing=state.fencing and end.restarting,
         sick="",
         session=event.session,
         sequence=event.sequence,

@@ -6,6 +6,8 @@ from ...core.behaviour import Context
 from ...core.decision import Decision, Send, accept, timer
 from ...schemas.component import Exit
 from ...schemas.component_events import (
+    CandidateReturned,
+    CandidateWentSilent,
     ComponentBecameKnown,
     ComponentBecameUnknown,
     ComponentExited,
@@ -26,14 +28,15 @@ from ...schemas.component_reports import (
     ReportStarted,
     ReportStartFailed,
 )
-from ...schemas.host import ReportDifference, ReportSilence
+from ...schemas.host import ReportDifference, ReportLeaseWithdrawn, ReportSilence
 from ...schemas.member import RepeatHealthNotification, ResendCommand
 from .evolve import ComponentEvent
+from .fencing import fenced
 from .settle import ILLNESS_REPEAT_MS, RESEND_MS, key, level, notification, settle, to_agent
 from .state import ComponentState, Exited, Running, Starting, Stopped, Stopping
 
 Report: TypeAlias = ReportStarted | ReportStartFailed | ReportExit | ReportProbe | ReportLimit
-Watch: TypeAlias = ReportDifference | ReportSilence | ResendCommand | RepeatHealthNotification
+Watch: TypeAlias = ReportDifference | ReportSilence | ReportLeaseWithdrawn | ResendCommand | RepeatHealthNotification
 
 
 def decide_report(  # noqa: PLR0911 - one arm a report
@@ -41,14 +44,15 @@ def decide_report(  # noqa: PLR0911 - one arm a report
 ) -> Decision[ComponentEvent]:
     """Decide about a fact of one incarnation."""
     if report.incarnation > state.incarnation:
-        return _stray(state, report.incarnation, context, live=not isinstance(report, ReportExit | ReportStartFailed))
+        live = not isinstance(report, ReportExit | ReportStartFailed)
+        return _stray(state, report.incarnation, report.host, context, live=live)
     if report.incarnation < state.incarnation or not state.live:
         return _ignore(state, report, context)
     match report:
         case ReportStarted():
             return settle(state, context, *_started(state, report, context))
         case ReportStartFailed() if report.newest_incarnation > state.incarnation:
-            return _stray(state, report.newest_incarnation, context, live=True)
+            return _stray(state, report.newest_incarnation, report.host, context, live=True)
         case ReportStartFailed() | ReportExit():
             return settle(state, context, *_ended(state, report, context))
         case ReportProbe():
@@ -66,6 +70,8 @@ def decide_watch(state: ComponentState, message: Watch, context: Context) -> Dec
             return _differs(state, message, context)
         case ReportSilence():
             return _silence(state, message, context)
+        case ReportLeaseWithdrawn():
+            return settle(state, context, *fenced(state, message, context))
         case ResendCommand():
             return _resend(state, message, context)
         case RepeatHealthNotification():
@@ -84,9 +90,11 @@ def _ignore(state: ComponentState, report: Report, context: Context) -> Decision
     return settle(state, context, event)
 
 
-def _stray(state: ComponentState, incarnation: int, context: Context, *, live: bool) -> Decision[ComponentEvent]:
+def _stray(
+    state: ComponentState, incarnation: int, host: str, context: Context, *, live: bool
+) -> Decision[ComponentEvent]:
     """Catch up with a host that knows newer incarnations than this log: an older log's, under the same name."""
-    found = StrayFound(incarnation=incarnation, at=context.now)
+    found = StrayFound(incarnation=incarnation, at=context.now, host=host)
     events: list[ComponentEvent] = [found]
     if state.live:
         why = f"the host has incarnation {incarnation}, newer than all of this log"
@@ -207,7 +215,7 @@ def _differs(  # noqa: PLR0911 - one arm a phase
     if state.heard_before(report.session, report.sequence):
         return accept()
     if report.running > state.incarnation:
-        return _stray(state, report.running, context, live=True)
+        return _stray(state, report.running, report.host, context, live=True)
     match state.phase:
         case Running() as running if report.running != state.incarnation:
             return _missing(state, running, report, context)
@@ -257,8 +265,12 @@ def _missing(
 
 
 def _silence(state: ComponentState, report: ReportSilence, context: Context) -> Decision[ComponentEvent]:
-    if state.spec is None or report.host != state.host or report.silent == state.unknown:
+    concerned = state.spec is not None and report.host in {*state.placement, state.host}
+    if not concerned or report.silent == (report.host in state.silent):
         return accept()
+    if report.host != state.host:
+        change = CandidateWentSilent if report.silent else CandidateReturned
+        return settle(state, context, change(host=report.host, at=context.now))
     if report.silent:
         return settle(state, context, ComponentBecameUnknown(at=context.now))
     waits = isinstance(state.phase, Starting | Stopping)

@@ -30,6 +30,7 @@ from ...schemas.member import (
 from ...schemas.recovery import RecoverComponent, RecoveryOutcome
 from ..well_known import RUNTIME_SUPERVISOR
 from .evolve import ComponentEvent
+from .fencing import hold_ms, host_for
 from .settle import LANE, key, settle
 from .state import ComponentState, Stopping
 
@@ -79,7 +80,7 @@ def decide_membership(  # noqa: PLR0911 - one arm a message
 
 def _configure(state: ComponentState, message: ConfigureComponent, context: Context) -> Decision[ComponentEvent]:
     new = message.model_dump(exclude={"spec"}), message.spec
-    old = {name: getattr(state, name) for name in new[0]}, state.spec
+    old = {**{name: getattr(state, name) for name in new[0]}, "host": state.home}, state.spec
     if new == old and not state.halted:
         return settle(state, context, tell=context.sender)
     event = ComponentConfigured(**new[0], spec=message.spec, at=context.now)
@@ -97,8 +98,15 @@ def _start(state: ComponentState, message: StartMember, context: Context) -> Dec
     fits = message.group == state.group and state.wished_up and not state.live
     if not fits or state.incarnation > message.after:
         return settle(state, context, tell=context.sender)
+    host = host_for(state, healing=message.healing)
     event = ComponentStartRequested(
-        incarnation=state.incarnation + 1, reason=message.reason, healing=message.healing, at=context.now
+        incarnation=state.incarnation + 1,
+        reason=message.reason,
+        healing=message.healing,
+        at=context.now,
+        host=host,
+        leased=state.spec is not None and state.spec.failover,
+        hold_ms=hold_ms(state, host),
     )
     return settle(state, context, event, tell=context.sender)
 

@@ -15,6 +15,7 @@ from ...schemas.member import RepeatHealthNotification, ResendCommand
 from ...schemas.recovery import HealthNotification
 from ..well_known import RUNTIME_SUPERVISOR
 from .evolve import ComponentEvent, evolve
+from .fencing import begin_fencing, withdrawal
 from .state import ComponentState, Starting, Stopping
 from .status import member_report, status
 
@@ -42,19 +43,26 @@ def settle(
     `answer`: reply with the status. `tell`: report to this address even if nothing changed. `command`: say the newest
     command again.
     """
-    after = state
-    for event in events:
-        after = evolve(after, event)
+    after = _folded(state, events)
+    events = (*events, *(fencing := begin_fencing(after, context)))
+    after = _folded(after, fencing)
     component = key(context)
     sends = [
         *_commands(state, after, component, again=command),
         *_bindings(state, after, component),
+        *((withdrawal(after, component),) if fencing else ()),
         *_reports(state, after, component, tell),
         *_illness(state, after, component),
         *extra,
     ]
     reply = status(after, component) if answer else None
     return accept(*events, send=sends, timers=list(_timers(state, after)), reply=reply)
+
+
+def _folded(state: ComponentState, events: Iterable[ComponentEvent]) -> ComponentState:
+    for event in events:
+        state = evolve(state, event)
+    return state
 
 
 def level(state: ComponentState, component: str, reason: str = "") -> ComponentCommand:
@@ -71,6 +79,8 @@ def level(state: ComponentState, component: str, reason: str = "") -> ComponentC
         budget_count=state.budget_count if state.commanded_up else 0,
         budget_window_ms=state.budget_window_ms,
         reason=reason,
+        leased=state.leased,
+        hold_ms=state.hold_ms,
     )
 
 
@@ -86,15 +96,22 @@ def _commands(before: ComponentState, after: ComponentState, component: str, *, 
 
 
 def _bindings(before: ComponentState, after: ComponentState, component: str) -> Iterator[Send]:
-    if before.host and before.host != after.host:
-        yield send(Address(f"host/{before.host}"), UnbindComponent(component=component), priority=LANE)
-    if after.host and _binding(before) != _binding(after):
-        bind = BindComponent(component=component, incarnation=after.incarnation, up=after.commanded_up)
-        yield send(Address(f"host/{after.host}"), bind, priority=LANE)
+    old, new = _bound(before), _bound(after)
+    for host in [name for name in old if name not in new]:
+        yield send(Address(f"host/{host}"), UnbindComponent(component=component), priority=LANE)
+    for host, (incarnation, up, leased) in new.items():
+        if old.get(host) != new[host]:
+            bind = BindComponent(component=component, incarnation=incarnation, up=up, leased=leased)
+            yield send(Address(f"host/{host}"), bind, priority=LANE)
 
 
-def _binding(state: ComponentState) -> tuple[str, int, bool]:
-    return state.host, state.incarnation, state.commanded_up
+def _bound(state: ComponentState) -> dict[str, tuple[int, bool, bool]]:
+    """Return what should be there on each host that concerns it: nothing, on all but one."""
+    if not state.host:
+        return {}
+    leased = state.leased and state.live and not state.fencing
+    here = (state.incarnation, state.commanded_up, leased)
+    return {**dict.fromkeys(state.placement, (0, False, False)), state.host: here}
 
 
 def _reports(before: ComponentState, after: ComponentState, component: str, tell: str) -> Iterator[Send]:

@@ -57,6 +57,9 @@ Phase: TypeAlias = Stopped | Starting | Running | Stopping | Exited
 class ComponentState(State):
     """`spec` is None before it is configured and after it is removed; the counters live on.
 
+    `home`: where it belongs; `host`: where its newest incarnation was commanded. `silent`: those of its hosts that are.
+    `leased`: the incarnation runs under its host's lease, which `fencing` asks to withdraw. `fences` maps hosts that may
+    still run an older one to the milliseconds that a start elsewhere has to wait; `hold_ms`: what this one waits.
     `revision` numbers the commands. `sick` says what is wrong with a process that lives; `ill` lasts from then until a
     process is ready, or not wanted. `unknown`: its host is silent. `halted`: the fleet's session is over. `(session,
     sequence)` is the newest word of the host that was believed.
@@ -65,7 +68,13 @@ class ComponentState(State):
     spec: ComponentSpec | None = None
     spec_hash: str = ""
     group: str = ""
+    home: str = ""
     host: str = ""
+    silent: tuple[str, ...] = ()
+    leased: bool = False
+    fencing: bool = False
+    fences: dict[str, int] = {}
+    hold_ms: int = 0
     budget_count: int = 0
     budget_window_ms: int = 60_000
     desired: Desired = Desired()
@@ -89,6 +98,13 @@ class ComponentState(State):
     def wished_up(self) -> bool:
         """Whether somebody wants it up."""
         return self.spec is not None and self.desired.state == "up"
+
+    @property
+    def placement(self) -> tuple[str, ...]:
+        """Where it may be started, the best first."""
+        if self.spec is None:
+            return ()
+        return tuple(dict.fromkeys((self.home, *(self.spec.candidates if self.spec.failover else ()))))
 
     @property
     def commanded_up(self) -> bool:

@@ -7,6 +7,7 @@ from ...schemas.fleet import ComponentSpec, FleetSpec, GroupSpec
 from .checks import check_values
 from .document import START, Document
 from .mistakes import FleetFileInvalid, Mistake
+from .placement import check_placement
 from .references import check_references
 from .shape import read_shape
 from .syntax import place_of_index, read_document
@@ -29,6 +30,7 @@ def parse_fleet(text: str, name: str) -> FleetSpec:
     spec = read_shape(document)
     check_values(document)
     check_references(document)
+    check_placement(document)
     document.mistakes.raise_any()
     if spec is None:  # pragma: no cover - a document without a shape has a mistake
         raise AssertionError(name)
@@ -66,17 +68,28 @@ def _unreadable(name: str, expected: str, got: str) -> FleetFileInvalid:
 
 
 def _resolved(spec: FleetSpec, folder: Path) -> FleetSpec:
-    components = tuple(_component(component, folder) for component in spec.components)
-    declared = {group.id for group in spec.groups}
+    declared = {group.id: group for group in spec.groups}
+    components = tuple(_component(each, declared.get(each.group), folder) for each in spec.components)
     own = tuple(GroupSpec(id=component.group) for component in components if component.group not in declared)
     return spec.model_copy(update={"components": components, "groups": spec.groups + own})
 
 
-def _component(spec: ComponentSpec, folder: Path) -> ComponentSpec:
+def _component(spec: ComponentSpec, group: GroupSpec | None, folder: Path) -> ComponentSpec:
     signal = spec.stop.signal.removeprefix("SIG")
     update = {
+        **_placement(spec, group or GroupSpec(id=spec.id)),
         "group": spec.group or spec.id,
         "working_folder": os.path.normpath(folder / spec.working_folder),
         "stop": spec.stop.model_copy(update={"signal": signal}),
     }
     return spec.model_copy(update=update)
+
+
+def _placement(spec: ComponentSpec, group: GroupSpec) -> dict[str, object]:
+    """Return where it runs, with what its group says for what it leaves out."""
+    said = spec.model_fields_set
+    host, failover, listed = (
+        getattr(spec if name in said else group, name) for name in ("host", "failover", "candidates")
+    )
+    candidates = tuple(name for name in listed if name != host) if failover else ()
+    return {"host": host, "failover": failover, "candidates": candidates}

@@ -11,7 +11,7 @@ from ...core.errors import CallerError
 from ...schemas.fleet import ComponentSpec, FleetSpec, GroupSpec
 from ...schemas.record import Record
 
-RESTART_FIELDS = ("command", "working_folder", "environment", "user", "umask", "open_files")
+RESTART_FIELDS = ("command", "working_folder", "environment", "user", "umask", "open_files", "host", "failover")
 """What a process gets once, when it starts. All else acts on the running one, `output` from its next start on."""
 
 Waves = tuple[tuple[str, ...], ...]
@@ -51,24 +51,30 @@ class Plan(Record):
     order: tuple[str, ...] = ()
     """All components of the desired fleet, as it lists them."""
     group_order: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    """All hosts of the desired fleet."""
+    hosts_changed: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
         components = self.added or self.removed or self.changed
-        return not (components or self.groups_added or self.groups_removed or self.groups_changed)
+        groups = self.groups_added or self.groups_removed or self.groups_changed
+        return not (components or groups or self.hosts_changed)
 
     def render(self) -> tuple[str, ...]:
         """Return the plan as lines: `+ web`, `- old`, `~ api: command (restart)`, then the waves."""
         if self.empty:
             return (f"{self.fleet}: no difference",)
-        return (*self._group_lines(), *self._component_lines(), *self._wave_lines())
+        hosts = (f"~ hosts: {', '.join(self.hosts) or '-'}",) if self.hosts_changed else ()
+        return (*hosts, *self._group_lines(), *self._component_lines(), *self._wave_lines())
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan without the specifications: names and fields only, because environments hold secrets."""
         return {
             "fleet": self.fleet,
             "empty": self.empty,
+            "hosts": list(self.hosts),
             "components": {
                 "added": [spec.id for spec in self.added],
                 "removed": list(self.removed),
@@ -84,10 +90,11 @@ class Plan(Record):
         }
 
     def _component_lines(self) -> Iterable[str]:
-        yield from (f"+ {spec.id}" for spec in self.added)
+        yield from (f"+ {spec.id}{_where(spec)}" for spec in self.added)
         yield from (f"- {name}" for name in self.removed)
         for change in self.changed:
-            yield f"~ {change.after.id}: {', '.join(change.fields)}{' (restart)' if change.restart else ''}"
+            where = _where(change.after) if "host" in change.fields else ""
+            yield f"~ {change.after.id}{where}: {', '.join(change.fields)}{' (restart)' if change.restart else ''}"
 
     def _group_lines(self) -> Iterable[str]:
         """Return no line for a group of its own: it comes and goes with its component."""
@@ -128,6 +135,8 @@ def plan(current: FleetSpec | None, desired: FleetSpec) -> Plan:
         start=_only(waves(desired.components), (new - old) | restarted),
         order=tuple(spec.id for spec in desired.components),
         group_order=tuple(group.id for group in desired.groups),
+        hosts=desired.hosts,
+        hosts_changed=before.hosts != desired.hosts,
     )
 
 
@@ -140,6 +149,7 @@ def apply(current: FleetSpec | None, change: Plan) -> FleetSpec:
     groups |= {each.after.id: each.after for each in change.groups_changed}
     return FleetSpec(
         fleet=change.fleet,
+        hosts=change.hosts,
         groups=tuple(groups[name] for name in change.group_order),
         components=tuple(components[name] for name in change.order),
     )
@@ -172,6 +182,10 @@ def spec_hash(spec: ComponentSpec) -> str:
 
 def _change(change: ComponentChange | GroupChange) -> dict[str, Any]:
     return {"id": change.after.id, "fields": list(change.fields)}
+
+
+def _where(spec: ComponentSpec) -> str:
+    return f" on {spec.host}" if spec.host else ""
 
 
 def _is_plain(spec: GroupSpec) -> bool:

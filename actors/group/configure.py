@@ -85,7 +85,7 @@ def _member_configuration(draft: Draft, message: ConfigureGroup, spec: Component
         spec=spec,
         spec_hash=spec_hash(spec),
         group=draft.group,
-        host=message.host,
+        host=spec.host or message.host,
         budget_count=message.spec.max_restarts if alone else 0,
         budget_window_ms=message.spec.max_seconds * 1_000,
     )

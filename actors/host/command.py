@@ -24,6 +24,9 @@ class HostCommand(Record):
     Of two commands the one with the greater `incarnation` is newer; of one incarnation, `down` is newer than `up`, down
     with `kill` (no grace) newer than without, and of two `up` the one with the greater `revision`: it changes probes,
     limits, stop and output of what runs. An incarnation is started at most once: another start needs another one.
+
+    `leased`: it is started, and runs, only under a lease. `hold_ms`: from when this is heard, or this host's agent
+    begins anew, so long nothing is started: another host may still run the incarnation before.
     """
 
     component: Identifier
@@ -34,6 +37,8 @@ class HostCommand(Record):
     budget: RestartBudget = RestartBudget()
     revision: Annotated[int, Field(ge=0)] = 0
     kill: bool = False
+    leased: bool = False
+    hold_ms: Annotated[int, Field(ge=0)] = 0
 
     @property
     def rank(self) -> tuple[int, bool, int]:

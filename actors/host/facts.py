@@ -60,7 +60,8 @@ class Exited(Fact):
 
     Either `code`, or `signal` (its name without SIG), or `unknown`: nobody saw how (the shim was killed, the machine
     went down). `expected`: it was told to stop. `restarting`: the host restarts it by itself, within its budget;
-    record it, count it, do not act. `seen`: by an agent that watched; found when one started; or lost with a boot.
+    record it, count it, do not act. `fenced`: its shim stopped it, its lease was over. `seen`: by an agent that watched;
+    found when one started; or lost with a boot.
     `why` says in words what code and signal do not: that it had to be killed, or why nobody saw how it ended.
     """
 
@@ -72,6 +73,7 @@ class Exited(Fact):
     expected: bool
     restarting: bool
     seen: Seen
+    fenced: bool = False
     why: str = ""
     ran_ms: int
     cpu_ms: int

@@ -21,6 +21,7 @@ from .reporter import Reporter, Tell
 from .runs import Run, RunState, runs_of
 from .sampling import Sample, Sampler
 from .shim import record
+from .shim.lease import Lease
 from .tasks import begin
 
 SESSION = "session.json"
@@ -44,10 +45,13 @@ class Host:
         self._sampling: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, fleet: str, tell: Tell, *, state: str | Path | None = None, sample_ms: int = 1_000) -> "Host":
+    async def open(
+        cls, fleet: str, tell: Tell, *, state: str | Path | None = None, name: str = "", sample_ms: int = 1_000
+    ) -> "Host":
         """Become the agent of this fleet on this host and adopt all that still runs.
 
-        Facts go to `tell` from now on, first those about what ended while no agent ran.
+        Facts go to `tell` from now on, first those about what ended while no agent ran. `name` is what the fleet calls
+        this host, its lasting id if it has no name.
 
         Raises:
             HostBusy: Another agent has this fleet.
@@ -56,7 +60,8 @@ class Host:
         root = host_id.state_folder(state)
         folder = root / "fleets" / fleet
         lock = AgentLock(fleet, folder)
-        host = cls(fleet, folder / "components", lock, Reporter(host_id.host_id(root), _next_session(folder), tell))
+        called = name or host_id.host_id(root)
+        host = cls(fleet, folder / "components", lock, Reporter(called, _next_session(folder), tell))
         try:
             host._folder.mkdir(exist_ok=True, mode=0o700)
             host._lag.start()
@@ -88,6 +93,16 @@ class Host:
         hosted = self._components.get(component)
         entry = hosted.journal.entry if hosted is not None else None
         return None if entry is None else entry.command.spec
+
+    def renew(self, component: str, incarnation: int, lease: Lease) -> None:
+        """Let that incarnation start, and run, until the lease is over."""
+        if component in self._components:
+            self._components[component].renew(incarnation, lease)
+
+    @property
+    def leaseless(self) -> bool:
+        """Whether something waits for a lease."""
+        return any(hosted.leaseless for hosted in self._components.values())
 
     def number(self) -> tuple[int, int]:
         """Return (session, sequence) for something said beside the facts; later than all of them so far."""
@@ -228,7 +243,8 @@ def _ending_of(hosted: HostedComponent) -> dict[str, Any]:
     ending = hosted.ending
     if ending is None:
         return {}
-    same = ("boot_id", "pid", "start_ticks", "started_at", "ended_at", "code", "signal", "unknown", "oom", "why")
+    identity = ("boot_id", "pid", "start_ticks", "started_at", "ended_at")
+    same = (*identity, "code", "signal", "unknown", "oom", "fenced", "why")
     told = {name: getattr(ending, name) for name in same}
     reason = {"reason": ending.failed} if ending.failed is not None else {}
     return {**told, **reason, "last_output": ending.lines, "expected": hosted.expected, "seen": hosted.seen}

@@ -20,11 +20,14 @@ from .process import Process, ShimMissing
 from .reporter import Reporter
 from .runs import Run, RunState
 from .sampling import Sample
+from .shim.lease import Lease, boot_seconds
 from .shim.record import Exit
 from .tasks import begin
 from .vitals import Vitals
 
 RETRY_S = 1.0
+FENCE_SLACK_S = 0.3
+"""How much longer than the lease a shim has to end its component before it is killed itself."""
 
 
 class HostedComponent:
@@ -43,6 +46,10 @@ class HostedComponent:
         self.seen: Seen = "live"
         self.attendance: Attendance | None = None
         self.trouble = ""
+        self.leaseless = False
+        """Whether it is only for want of a lease that nothing is started."""
+        self._leases: dict[int, Lease] = {}
+        self._hold_until = self._held_from_now()
         self._reporter, self._lag, self._log_away = reporter, lag, log_away
         self._accepting = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -73,6 +80,7 @@ class HostedComponent:
             return True
         self._halted = self._heal = False
         self._restart_at = None
+        self._hold_until = self._held_from_now()
         self._kill = command.kill
         if self._kill and self.process is not None:
             self._killing = begin(self._kill_now(self.process), f"kill {self.name}")
@@ -123,6 +131,15 @@ class HostedComponent:
                 self.heal()
         elif self._restart_at is None and self.run is not None and self.ending is not None:
             self._tell_end_if_permitted(self.run, self.ending)
+
+    def renew(self, incarnation: int, lease: Lease) -> None:
+        """Let that incarnation start, and run, until the lease is over."""
+        self._leases = {incarnation: lease}
+        if self.process is not None and self.process.run.incarnation == incarnation:
+            self.process.renew(lease)
+            self._watch_lease(self.process, lease)
+        elif self.leaseless:
+            self._changed.set()
 
     def note(self, sample: Sample) -> None:
         """Compare a sample with the limits."""
@@ -177,8 +194,30 @@ class HostedComponent:
         entry = self.journal.entry
         if self.process is None and entry is not None and not self._halted and entry.command.desired == "up":
             run = Run.of(self.folder, entry.command.incarnation, entry.attempt)
-            if self._never_begun(run):
+            if self._never_begun(run) and self._may_start(entry.command):
                 await self._start(run, entry.command)
+
+    def _held_from_now(self) -> float:
+        entry = self.journal.entry
+        return boot_seconds() + (entry.command.hold_ms / 1_000 if entry is not None else 0.0)
+
+    def _may_start(self, command: HostCommand) -> bool:
+        """Tell whether nobody else can be running it now, and it may run for a while."""
+        lease = self._leases.get(command.incarnation)
+        self.leaseless = command.leased and (lease is None or lease.over)
+        left_s = self._hold_until - boot_seconds()
+        if left_s > 0:
+            asyncio.get_running_loop().call_later(left_s, self._changed.set)
+        return left_s <= 0 and not self.leaseless
+
+    def _watch_lease(self, process: Process, lease: Lease) -> None:
+        left_s = max(0.0, lease.end - boot_seconds()) + FENCE_SLACK_S
+        asyncio.get_running_loop().call_later(left_s, self._look_at_lease, process, lease)
+
+    def _look_at_lease(self, process: Process, lease: Lease) -> None:
+        """End what outlives its lease: its shim should have, but may be stopped."""
+        if process.lease == lease and not process.exited.done():
+            begin(process.end_with_lease(), f"end of the lease of {self.name}")
 
     def _to_be_stopped(self, run: Run) -> bool:
         return self._heal or self._superseded(run)
@@ -195,7 +234,8 @@ class HostedComponent:
     async def _start(self, run: Run, command: HostCommand) -> None:
         self.phase, self.run, self.ending, self.attendance = "starting", run, None, None
         try:
-            process = await Process.start(run, command)
+            lease = self._leases.get(command.incarnation) if command.leased else None
+            process = await Process.start(run, command, lease)
         except ShimMissing as error:
             if await asyncio.to_thread(run.abandon, str(error)):
                 self._tell_end(run, run.exit())
@@ -227,6 +267,8 @@ class HostedComponent:
             self._on_exit(process)
             return
         process.exited.add_done_callback(lambda _: self._on_exit(process))
+        if process.lease is not None:
+            self._watch_lease(process, process.lease)
         if identity is not None:
             self.attendance = Attendance(process, identity, self._spec(), self._lag, self)
 
@@ -261,6 +303,7 @@ class HostedComponent:
             expected=self.expected,
             restarting=restarting,
             seen=self.seen,
+            fenced=ending.fenced,
             why=ending.why,
             ran_ms=max(0, ending.ended_at - ending.started_at) // 1000,
             cpu_ms=ending.cpu_ms,

@@ -38,6 +38,7 @@ class ComponentState(Record):
     why: str = ""
     expected: bool = False
     seen: Seen = "live"
+    fenced: bool = False
     last_output: tuple[str, ...] = ()
     local_restarts: int = 0
     trouble: str = ""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from .command import HostCommand
 from .runs import Run, RunState, survivors
 from .shim import record, tree
+from .shim.lease import Lease, lease_from
 
 SHIM = Path(__file__).with_name("shim")
 START_S = 20.0
@@ -43,9 +44,10 @@ class Identity(NamedTuple):
 class Process:
     """A run whose shim is, or was, alive. Make it by `start` or `adopt`."""
 
-    def __init__(self, run: Run, shim: "subprocess.Popen[bytes] | None" = None) -> None:
+    def __init__(self, run: Run, shim: "subprocess.Popen[bytes] | None" = None, lease: Lease | None = None) -> None:
         """Use `start` or `adopt` instead."""
         self.run = run
+        self.lease = lease
         self.identity: Identity | None = None
         self.shim_pid = 0
         self.exited: asyncio.Future[record.Exit] = asyncio.get_running_loop().create_future()
@@ -56,16 +58,18 @@ class Process:
         self._listening = asyncio.create_task(self._listen(), name=f"listen {run.folder}")
 
     @classmethod
-    async def start(cls, run: Run, command: HostCommand) -> "Process":
+    async def start(cls, run: Run, command: HostCommand, lease: Lease | None = None) -> "Process":
         """Start the run, or join it if it was started before; return once its command was executed or has failed.
+
+        What is leased starts only under a lease, and ends with it: its shim sees to that, whoever else lives.
 
         Raises:
             ShimMissing: No shim came up within 20 s.
 
         """
         await asyncio.to_thread(run.prepare, command)
-        shim = _spawn(run.folder) if run.state() is RunState.PREPARED else None
-        process = cls(run, shim)
+        shim = _spawn(run.folder, lease) if run.state() is RunState.PREPARED else None
+        process = cls(run, shim, lease)
         return await process.introduced()
 
     @classmethod
@@ -85,6 +89,15 @@ class Process:
         """Kill the whole tree at once."""
         self._ask({"ask": "kill"})
         return await self._ended_within(SHIM_SLACK_S)
+
+    def renew(self, lease: Lease) -> None:
+        """Let it run until that lease is over."""
+        self.lease = lease
+        self._ask({"ask": "lease", "lease": lease})
+
+    async def end_with_lease(self) -> None:
+        """Kill a shim that did not end its component with the lease (stopped, starved), and so the component."""
+        await asyncio.to_thread(self._kill_shim)
 
     @property
     def left(self) -> bool:
@@ -186,7 +199,7 @@ class Process:
             raise ShimMissing(
                 f"{self.run.folder}: the shim ended {SPAWNS_MAX} times without a word: see `shim.err` there"
             )
-        self._shim = _spawn(self.run.folder)
+        self._shim = _spawn(self.run.folder, self.lease)
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "exit" in message:
@@ -195,6 +208,7 @@ class Process:
         elif "status" in message:
             status = message["status"]
             self.shim_pid = status.pop("shim")
+            self.lease = lease_from(status.pop("lease", None))
             self.identity = Identity(**status)
             self._told.set()
 
@@ -234,10 +248,11 @@ async def sweep(folder: Path) -> None:
         await asyncio.sleep(0.02)
 
 
-def _spawn(folder: Path) -> "subprocess.Popen[bytes]":
+def _spawn(folder: Path, lease: Lease | None) -> "subprocess.Popen[bytes]":
+    words = [json.dumps(lease)] if lease is not None else []
     with (folder / "shim.err").open("ab") as errors:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(SHIM), str(folder)],
+            [sys.executable, "-I", "-S", str(SHIM), str(folder), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,

@@ -162,6 +162,7 @@ def launch_plan(command: HostCommand, folder: Path) -> dict[str, object]:
         "umask": spec.umask,
         "open_files": spec.open_files,
         "stop": {"signal": stop_signal(spec), "grace_ms": spec.stop.grace_ms},
+        "leased": command.leased,
         "output": {
             "path": str(folder.parent / "output.log"),
             "max_bytes": spec.output.max_mb << 20,

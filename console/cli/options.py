@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from .log_address import log_url
 
@@ -15,6 +16,15 @@ LogOption: TypeAlias = Annotated[
 FormOption: TypeAlias = Annotated[
     Form,
     Parameter(name=("--output", "-o"), help="text for people; json (lists are arrays) or jsonl (an item a line)"),
+]
+
+HeartbeatOption: TypeAlias = Annotated[
+    int,
+    Parameter(
+        name="--heartbeat-ms",
+        validator=Number(gte=100, lte=60_000),
+        help="How often this host says what runs; after three it is silent, after six its leases are over",
+    ),
 ]
 
 

@@ -9,7 +9,8 @@ from typing import Final
 
 import structlog
 
-from ...actors.agent import HostAgent, bind, binding_of
+from ...actors.agent import HostAgent, bind, binding_of, claim_name, name_of_home
+from ...actors.agent.agent import PERIOD_MS
 from ...actors.agent.binding import check
 from ...actors.fleet import waves
 from ...actors.host.host_id import host_id, state_folder
@@ -51,9 +52,18 @@ class FleetRun:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, fleet: str, url: str, apps: Sequence[App], *, state: Path | None = None
+        cls,
+        fleet: str,
+        url: str,
+        apps: Sequence[App],
+        *,
+        state: Path | None = None,
+        name: str = "",
+        period_ms: int = PERIOD_MS,
     ) -> "AsyncIterator[FleetRun]":
         """Take the fleet on this host, adopt what still runs, and run a node on the log.
+
+        `name` is what the fleet calls this host (left out: what it was called before, else its lasting id).
 
         Raises:
             HostBusy: Another process supervises this fleet here.
@@ -64,8 +74,9 @@ class FleetRun:
         log = await open_log(url)
         patience_s = CLOSE_S
         try:
-            await _check_binding(log, fleet, state)
-            agent = await HostAgent.open(fleet, state=state)
+            name = name or await name_of_home(log, host_id(state_folder(state)))
+            await _check_binding(log, fleet, name, state)
+            agent = await HostAgent.open(fleet, state=state, name=name, period_ms=period_ms)
             try:
                 async with _supervised(fleet, agent, log, apps) as run:
                     yield run
@@ -135,11 +146,14 @@ class FleetRun:
         return waves(self.spec.components)[::-1] if self.spec else ()
 
 
-async def _check_binding(log: Log, fleet: str, state: Path | None) -> None:
-    """Refuse a log of another fleet or host before anything is written on this one."""
+async def _check_binding(log: Log, fleet: str, name: str, state: Path | None) -> None:
+    """Refuse a log of another fleet or host before anything is written on this one; take the name, if there is one."""
     bound = await binding_of(log)
+    id_ = host_id(state_folder(state))
     if bound is not None:
-        check(bound, log.url, fleet, host_id(state_folder(state)))
+        check(bound, log.url, fleet, name or id_)
+    if name:
+        await claim_name(log, name, id_)
 
 
 @asynccontextmanager

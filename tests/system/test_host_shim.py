@@ -99,7 +99,7 @@ def test_a_request_that_is_not_understood_is_answered_and_harms_nothing(tmp_path
             run.folder, "nonsense", '{"ask": "dance"}', '{"ask": "stop", "signal": "NO", "grace_ms": 1}', "[]"
         )[1:]
         assert all("error" in answer for answer in answers)
-        assert answers[1] == {"error": "expected status, stop, kill or acknowledge, got 'dance'"}
+        assert answers[1] == {"error": "expected status, stop, kill, lease or acknowledge, got 'dance'"}
         assert "status" in said(run.folder, '{"ask": "status"}')[1]
         process.send_signal(signal.SIGTERM)
         process.wait(10)

@@ -64,6 +64,9 @@ CHANGES: dict[str, Any] = {
     "group": "other",
     "restart": "transient",
     "depends_on": {"db": "ready"},
+    "host": "east",
+    "failover": True,
+    "candidates": ("west",),
     "probes": Probes(liveness=Probe(process=True)),
     "limits": Limits(rss_mb=1),
     "stop": Stop(grace_ms=1),
@@ -125,6 +128,7 @@ def test_the_plan_as_json_names_fields_and_shows_no_secret() -> None:
     assert shown == {
         "fleet": "shop",
         "empty": False,
+        "hosts": [],
         "components": {
             "added": ["new"],
             "removed": ["db"],

@@ -7,4 +7,4 @@ if __name__ == "__main__":
     here = sys.path.pop(0)
     parent, _, name = here.rpartition("/")
     sys.path.append(parent)
-    sys.exit(importlib.import_module(name + ".watch").main(sys.argv[1]))
+    sys.exit(importlib.import_module(name + ".watch").main(*sys.argv[1:]))

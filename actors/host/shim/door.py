@@ -1,6 +1,7 @@
 """The shim's unix-domain socket: one JSON object a line, both ways.
 
 In:  `{"ask": "status"}`, `{"ask": "stop", "signal": "TERM", "grace_ms": 5000}`, `{"ask": "kill"}`,
+     `{"ask": "lease", "lease": [STOP, END]}` (seconds since boot; only for a run that began under one),
      `{"ask": "acknowledge"}` (the exit record was taken over; the shim may go).
 Out: `{"status": {...}}` on connecting and on asking; `{"exit": {...}}` when it is over; `{"error": "..."}`.
 """

@@ -24,8 +24,9 @@ LINE_LENGTH = 400
 class Exit(NamedTuple):
     """How a run ended. Instants are micros UTC. Exactly one of `code`, `signal`, `failed`, `unknown` tells how.
 
-    `failed` says why the command could not be executed; `stopped` that the shim was asked to end it; `why` says in
-    words what those do not; `left` names processes that it was not allowed to kill (another user's).
+    `failed` says why the command could not be executed; `stopped` that the shim was asked to end it, `fenced` that it
+    did so by itself because the lease was over; `why` says in words what those do not; `left` names processes that it
+    was not allowed to kill (another user's).
     """
 
     boot_id: str
@@ -37,6 +38,7 @@ class Exit(NamedTuple):
     signal: str | None = None
     failed: str | None = None
     unknown: bool = False
+    fenced: bool = False
     oom: bool = False
     stopped: bool = False
     why: str = ""

@@ -4,15 +4,18 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import selectors
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from . import oom, tree
 from .door import Door
 from .launch import LaunchFailed, become_subreaper, launch
+from .lease import LEASE_OVER, LOOK_S, Lease, boot_seconds, lease_from
 from .output import Output
 from .record import EXIT, LAUNCH, LOCK, RUNNING, Exit, load, store
 
@@ -24,8 +27,11 @@ FORBIDDEN_S = 5.0
 """How long processes that may not be signalled are waited for."""
 
 
-def main(folder: str) -> int:
-    """Run one attempt; returns at once if another shim has it, had it, or there is nothing to start."""
+def main(folder: str, lease: str = "null") -> int:
+    """Run one attempt; returns at once if another shim has it, had it, or there is nothing to start.
+
+    `lease` is the one to begin under, as JSON; without it, what needs one is never started.
+    """
     os.chdir(folder)
     umask = os.umask(0o077)
     lock = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -37,16 +43,18 @@ def main(folder: str) -> int:
     if plan is None or load(EXIT) is not None:
         return 0
     become_subreaper()
-    Shim(plan).run(umask)
+    Shim(plan, lease_from(json.loads(lease))).run(umask)
     return 0
 
 
 class Shim:
     """One component's main process and all that descends from it."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
+    def __init__(self, plan: dict[str, Any], lease: Lease | None) -> None:
         """Open the door before anything runs."""
         self._plan = plan
+        self._lease = (lease or Lease(0.0, 0.0)) if plan.get("leased") else None
+        self._fenced = False
         self._selector = selectors.DefaultSelector()
         self._door = Door(self._selector, self._answer)
         self._output: Output | None = None
@@ -69,7 +77,7 @@ class Shim:
         # From here on this attempt has begun: should we die now, it counts as unknown and is never begun again.
         os.remove(LAUNCH)
         try:
-            self._pid, source = launch(self._plan, umask)
+            self._pid, source = self._launch(umask)
         except LaunchFailed as failure:
             self._finish(failed=str(failure))
         else:
@@ -78,6 +86,11 @@ class Shim:
             for key, _ in self._selector.select(self._patience()):
                 key.data()
             self._advance()
+
+    def _launch(self, umask: int) -> tuple[int, int]:
+        if self._lease is not None and self._lease.over:
+            raise LaunchFailed(LEASE_OVER)
+        return launch(self._plan, umask)
 
     def _begin(self, source: int) -> None:
         row = tree.read(self._pid)
@@ -111,12 +124,14 @@ class Shim:
                 self._stop(request["signal"], request["grace_ms"])
             case "kill":
                 self._stop("KILL", 0)
+            case "lease":
+                self._renew(request["lease"])
             case "acknowledge":
                 self._leave_at = 0.0 if self._exit else self._leave_at
             case "status":
                 pass
             case other:
-                return {"error": f"expected status, stop, kill or acknowledge, got {other!r}"}
+                return {"error": f"expected status, stop, kill, lease or acknowledge, got {other!r}"}
         return {"exit": self._exit._asdict()} if self._exit else {"status": self._identity()}
 
     def _identity(self) -> dict[str, Any]:
@@ -126,13 +141,28 @@ class Shim:
             "start_ticks": self._ticks,
             "started_at": self._started_at,
             "shim": os.getpid(),
+            "lease": self._lease,
         }
+
+    def _renew(self, lease: Sequence[float]) -> None:
+        # A later agent may have asked with shorter periods: what was granted before holds all the same.
+        if self._lease is not None and not self._fenced:
+            self._lease = max(self._lease, Lease(*map(float, lease)), key=lambda one: one.end)
+
+    def _end_with_lease(self) -> None:
+        """Stop in time for nothing to be left at the lease's end; at once if that is past, as after a SIGSTOP."""
+        now = boot_seconds()
+        if self._lease is None or self._fenced or now < self._lease.stop:
+            return
+        self._fenced = True
+        stop = self._plan["stop"]
+        self._stop(stop["signal"], round(max(0.0, self._lease.end - now) * 1_000))
 
     def _stop(self, name: str, grace_ms: int) -> None:
         number = signal.Signals[f"SIG{name}"]
         self._stopped = True
         self._asked = f"did not stop within {grace_ms} ms of {name}: killed" if name != "KILL" else ""
-        deadline = time.monotonic() + grace_ms / 1000
+        deadline = boot_seconds() + grace_ms / 1000
         self._kill_at = deadline if self._kill_at is None else min(self._kill_at, deadline)
         # CONT, because a stopped process would only hear of the TERM when somebody continues it.
         tree.send_all(self._descendants(), number, signal.SIGCONT)
@@ -143,6 +173,7 @@ class Shim:
     def _advance(self) -> None:
         if self._exit is not None:
             return
+        self._end_with_lease()
         tree_gone = self._reap()
         if self._status is not None and (tree_gone or self._only_forbidden_left()):
             self._finish()
@@ -163,7 +194,7 @@ class Shim:
 
     def _time_to_kill(self) -> bool:
         if self._kill_at is not None:
-            return time.monotonic() >= self._kill_at
+            return boot_seconds() >= self._kill_at
         return self._status is not None
 
     def _kill(self) -> None:
@@ -192,14 +223,15 @@ class Shim:
         by_signal = signal.Signals(os.WTERMSIG(status)).name.removeprefix("SIG") if os.WIFSIGNALED(status) else None
         oom_suspected = by_signal == "KILL" and not self._killed
         return Exit(
-            **{name: value for name, value in self._identity().items() if name != "shim"},
+            **{name: value for name, value in self._identity().items() if name not in ("shim", "lease")},
             ended_at=_now(),
             code=os.WEXITSTATUS(status) if failed is None and by_signal is None else None,
             signal=by_signal,
             failed=failed,
             oom=oom_suspected and oom.killed(self._pid, self._oom_kills),
             stopped=self._stopped,
-            why=self._why,
+            fenced=self._fenced,
+            why="; ".join(part for part in (LEASE_OVER if self._fenced else "", self._why) if part),
             lines=self._output.lines() if self._output else (),
             cpu_ms=round((usage.ru_utime + usage.ru_stime) * 1000) if usage else 0,
             rss_bytes_max=usage.ru_maxrss * (1024 if tree.LINUX else 1) if usage else 0,
@@ -213,7 +245,10 @@ class Shim:
             return max(0.0, self._leave_at - time.monotonic()) if self._door.watched else 0.0
         if self._time_to_kill():
             return CLEARING_S
-        return None if self._kill_at is None else max(0.0, self._kill_at - time.monotonic())
+        waits = [self._kill_at - boot_seconds()] if self._kill_at is not None else []
+        if self._lease is not None:
+            waits += [LOOK_S] if self._fenced else [LOOK_S, self._lease.stop - boot_seconds()]
+        return max(0.0, min(waits)) if waits else None
 
     def _over(self) -> bool:
         if self._leave_at is None or (self._door.watched and time.monotonic() < self._leave_at):
