@@ -1,0 +1,237 @@
+"""The fenced writer on a real Kafka: what is lost on the way is asked again, and what nobody can know is said so."""
+
+import asyncio
+import time
+
+import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from hms.core.errors import CommitUnknown, LogUnreachable, WriterFenced
+from hms.core.log.kafka.transactions import TRANSACTION_TIMEOUT_MS
+from hms.core.log.port import EVENTS, NORMAL, OUTBOX
+
+from .broker import Broker, Cluster
+from .fixtures import Server
+from .handles import draft, make, opened, values
+from .proxy import Api, Proxy
+
+STEPS = (Api.ADD_PARTITIONS_TO_TXN, Api.PRODUCE, Api.END_TXN)
+
+
+@pytest.mark.parametrize("at", ["request", "answer"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_connection_cut_at_any_step_of_a_commit_changes_nothing(
+    broker: Broker, proxy: Proxy, step: Api, at: str
+) -> None:
+    async def main() -> None:
+        prefix = await make(broker.bootstrap)
+        async with opened(proxy.bootstrap, prefix) as [log], opened(broker.bootstrap, prefix) as [reader]:
+            writer = await log.open_writer(3, "one")
+            await writer.commit([draft(EVENTS, 3, "before")])
+            proxy.expect(step, at, "cut")  # type: ignore[arg-type]
+            offsets = await writer.commit([draft(EVENTS, 3, "a"), draft(OUTBOX, 1, "b"), draft(EVENTS, 3, "c")])
+            assert len(proxy.done) == 1
+            assert offsets[2] == offsets[0] + 1
+            await writer.commit([draft(EVENTS, 3, "after")])
+            assert await values(reader, EVENTS, 3) == ["before", "a", "c", "after"]
+            assert await values(reader, OUTBOX, 1) == ["b"]
+
+    asyncio.run(main())
+
+
+def test_an_end_that_nobody_answers_is_unknown_and_opening_again_tells(broker: Broker, proxy: Proxy) -> None:
+    async def main() -> None:
+        prefix = await make(broker.bootstrap)
+        async with opened(proxy.bootstrap, prefix, deadline_s=2) as [log], opened(broker.bootstrap, prefix) as [other]:
+            for at, seen in (("answer", ["done"]), ("request", [])):
+                writer = await log.open_writer(3, "one")
+                proxy.expect(Api.END_TXN, at, "drop")  # type: ignore[arg-type]
+                began = time.monotonic()
+                with pytest.raises(CommitUnknown):
+                    await writer.commit([draft(NORMAL, 3, "done")])
+                assert time.monotonic() - began < 4
+                with pytest.raises(WriterFenced):
+                    await writer.commit([])
+                await other.open_writer(3, "two")
+                assert await values(other, NORMAL, 3) == ["done"]
+                del seen
+
+    asyncio.run(main())
+
+
+def test_a_fenced_end_whose_first_answer_was_lost_is_unknown(broker: Broker, proxy: Proxy) -> None:
+    async def main() -> None:
+        prefix = await make(broker.bootstrap)
+        async with opened(proxy.bootstrap, prefix) as [log], opened(broker.bootstrap, prefix) as [other]:
+            writer = await log.open_writer(3, "one")
+            await writer.commit([draft(EVENTS, 3, "before")])
+            proxy.expect(Api.END_TXN, "answer", "cut")
+            proxy.refuse_next()
+            commit = asyncio.create_task(writer.commit([draft(EVENTS, 3, "unknown to its writer")]))
+            await asyncio.to_thread(proxy.wait_done, 1)
+            new = await other.open_writer(3, "two")
+            proxy.accept()
+            with pytest.raises(CommitUnknown):
+                await commit
+            await new.commit([draft(EVENTS, 3, "after")])
+            assert await values(other, EVENTS, 3) == ["before", "unknown to its writer", "after"]
+
+    asyncio.run(main())
+
+
+def test_a_commit_that_is_not_ended_by_the_deadline_wrote_nothing(broker: Broker, proxy: Proxy) -> None:
+    async def main() -> None:
+        prefix = await make(broker.bootstrap)
+        async with opened(proxy.bootstrap, prefix, deadline_s=1) as [log], opened(broker.bootstrap, prefix) as [other]:
+            writer = await log.open_writer(3, "one")
+            await writer.commit([draft(EVENTS, 3, "before")])
+            proxy.silence()
+            began = time.monotonic()
+            with pytest.raises(LogUnreachable, match="not done within 1 s"):
+                await writer.commit([draft(EVENTS, 3, "lost")])
+            with pytest.raises(LogUnreachable):
+                await log.open_writer(4, "one")
+            assert time.monotonic() - began < 4
+            await writer.close()
+            new = await other.open_writer(3, "two")
+            proxy.speak()
+            await new.commit([draft(EVENTS, 3, "after")])
+            assert await values(other, EVENTS, 3) == ["before", "after"]
+
+    asyncio.run(main())
+
+
+def test_closing_a_writer_whose_commit_was_cut_off_frees_the_readers_at_once(broker: Broker, proxy: Proxy) -> None:
+    async def main() -> None:
+        prefix = await make(broker.bootstrap)
+        async with opened(proxy.bootstrap, prefix) as [log], opened(broker.bootstrap, prefix) as [reader]:
+            writer = await log.open_writer(3, "one")
+            await writer.commit([draft(NORMAL, 3, "before")])
+            proxy.expect(Api.PRODUCE, "answer", "drop")
+            commit = asyncio.create_task(writer.commit([draft(NORMAL, 3, "cut off")]))
+            await asyncio.to_thread(proxy.wait_done, 1)
+            commit.cancel()
+            await asyncio.gather(commit, return_exceptions=True)
+            await reader.append([draft(NORMAL, 3, "behind")])
+            marks = await reader.watermarks(NORMAL, 3)
+            assert marks.stable < marks.high
+            began = time.monotonic()
+            await writer.close()
+            assert await values(reader, NORMAL, 3) == ["before", "behind"]
+            assert time.monotonic() - began < TRANSACTION_TIMEOUT_MS / 2_000
+
+    asyncio.run(main())
+
+
+def test_a_commit_in_haste_after_the_last_one_waits_for_its_markers_and_no_longer(kafka: Server) -> None:
+    """The broker refuses a transaction while the markers of the last one are being written: that is asked again, soon."""
+
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap)
+        async with opened(kafka.bootstrap, prefix) as [log]:
+            writers = [await log.open_writer(shard, "one") for shard in range(4)]
+
+            async def run(shard: int) -> list[int]:
+                return [
+                    (await writers[shard].commit([draft(EVENTS, shard, f"{n}"), draft(OUTBOX, n % 16, "x")]))[0]
+                    for n in range(60)
+                ]
+
+            offsets = await asyncio.gather(*(run(shard) for shard in range(4)))
+            for shard in range(4):
+                assert offsets[shard] == sorted(set(offsets[shard]))
+                assert await values(log, EVENTS, shard) == [f"{n}" for n in range(60)]
+
+    asyncio.run(main())
+
+
+def test_a_commit_larger_than_a_batch_is_written_in_order_and_whole(kafka: Server) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap)
+        async with opened(kafka.bootstrap, prefix) as [log]:
+            writer = await log.open_writer(2, "one")
+            drafts = [draft(EVENTS, 2 if n % 3 else 5, f"{n}" + "x" * 150_000) for n in range(40)]
+            offsets = await writer.commit(drafts)
+            for partition in (2, 5):
+                mine = [(at, one) for at, one in zip(offsets, drafts, strict=True) if one.partition == partition]
+                assert [at for at, _ in mine] == list(range(len(mine)))
+                assert await values(log, EVENTS, partition) == [(one.value or b"").decode() for _, one in mine]
+
+    asyncio.run(main())
+
+
+def test_a_writer_outlives_its_broker_killed_and_started_again(broker: Broker) -> None:
+    async def main() -> None:
+        prefix = await make(broker.bootstrap)
+        async with opened(broker.bootstrap, prefix, deadline_s=30) as [log]:
+            writer = await log.open_writer(3, "one")
+            await writer.commit([draft(EVENTS, 3, "before")])
+            broker.kill()
+            commit = asyncio.create_task(writer.commit([draft(EVENTS, 3, "meanwhile")]))
+            await asyncio.to_thread(broker.start)
+            await commit
+            await writer.commit([draft(EVENTS, 3, "after")])
+            assert await values(log, EVENTS, 3) == ["before", "meanwhile", "after"]
+
+    asyncio.run(main())
+
+
+def test_too_few_replicas_in_sync_end_a_commit_at_its_deadline_by_that_name(kafka: Server) -> None:
+    """aiokafka would try again for ever, without a word."""
+
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap)
+        async with opened(kafka.bootstrap, prefix, deadline_s=2) as [log]:
+            writer = await log.open_writer(3, "one")
+            await writer.commit([draft(EVENTS, 3, "before")])
+            _set(kafka.bootstrap, f"{prefix}.events", "min.insync.replicas", "2")
+            with pytest.raises(LogUnreachable, match=r"NotEnoughReplicas.*min\.insync\.replicas"):
+                await writer.commit([draft(EVENTS, 3, "lost")])
+            await writer.close()
+            _set(kafka.bootstrap, f"{prefix}.events", "min.insync.replicas", "1")
+            again = await log.open_writer(3, "one")
+            await again.commit([draft(EVENTS, 3, "after")])
+            assert await values(log, EVENTS, 3) == ["before", "after"]
+
+    asyncio.run(main())
+
+
+def _set(bootstrap: str, topic: str, name: str, value: str) -> None:
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    [done] = AdminClient({"bootstrap.servers": bootstrap}).incremental_alter_configs([resource]).values()
+    done.result(20)
+
+
+def test_what_waits_for_another_writers_connection_is_nobody(kafka: Server) -> None:
+    """A fenced writer, a slow one, many at once: each has connections of its own, and an idle one sends nothing."""
+
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap)
+        async with opened(kafka.bootstrap, prefix, 2) as [one, two]:
+            writers = [await one.open_writer(shard, "one") for shard in range(16)]
+            thieves = [await two.open_writer(shard, "two") for shard in range(8)]
+            results = await asyncio.gather(
+                *(writer.commit([draft(EVENTS, writer.shard, "old")]) for writer in writers), return_exceptions=True
+            )
+            assert [isinstance(result, WriterFenced) for result in results] == [True] * 8 + [False] * 8
+            await asyncio.gather(*(writer.commit([draft(EVENTS, writer.shard, "new")]) for writer in thieves))
+            for shard in range(16):
+                assert await values(one, EVENTS, shard) == ["new" if shard < 8 else "old"]
+
+    asyncio.run(main())
+
+
+def test_a_writer_follows_the_leader_of_a_partition_that_moves(cluster: Cluster) -> None:
+    async def main() -> None:
+        prefix = await make(cluster.bootstrap, partitions=4)
+        async with opened(cluster.bootstrap, prefix, deadline_s=30) as [log]:
+            writer = await log.open_writer(1, "one")
+            for n in range(3):
+                await writer.commit([draft(EVENTS, 1, f"{n}a"), draft(OUTBOX, 3, f"{n}b")])
+                await asyncio.to_thread(cluster.move_leader, f"{prefix}.events", 1)
+                await writer.commit([draft(EVENTS, 1, f"{n}c")])
+            assert await values(log, EVENTS, 1) == ["0a", "0c", "1a", "1c", "2a", "2c"]
+            assert await values(log, OUTBOX, 3) == ["0b", "1b", "2b"]
+
+    asyncio.run(main())
