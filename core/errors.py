@@ -8,7 +8,8 @@ HmsError
 │   └── NotAuthorised          authorization_error
 ├── OutsideError           the world outside: try again (retryable)
 │   ├── LogUnreachable         nothing was written
-│   │   └── PositionTrimmed    (not retryable: what is asked for is gone)
+│   │   ├── PositionTrimmed    (not retryable: what is asked for is gone)
+│   │   └── PositionBeyond     (not retryable: the log ends before that)
 │   ├── CommitUnknown          written or not
 │   ├── AppendUnknown          written or not; retry with the same ids
 │   ├── WriterFenced           another owner has the shard
@@ -78,6 +79,22 @@ class PositionTrimmed(LogUnreachable):
             "read the archive for what is older"
         )
         self.start = start
+        self.goes_on_at = start
+        """Where somebody goes on who can do without what is gone."""
+
+
+class PositionBeyond(LogUnreachable):
+    """The position asked for is behind the end of the log: it was made anew, or lost its end; `end` is where it ends."""
+
+    retryable = False
+
+    def __init__(self, topic: str, partition: int, position: int, end: int) -> None:
+        super().__init__(
+            f"{topic}/{partition}: position {position} was asked for, the log ends at {end}: the topic was made anew, or lost "
+            "records that were acknowledged; run `hms log verify` and restore a backup"
+        )
+        self.end = end
+        self.goes_on_at = end
 
 
 class CommitUnknown(OutsideError):

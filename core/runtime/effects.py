@@ -15,7 +15,7 @@ import structlog
 from ...schemas import Envelope, Record, derived_id
 from ..behaviour import Effect
 from ..clock import Clock
-from ..errors import HmsError, OutsideError
+from ..errors import HmsError
 from ..log.port import Draft, Log
 from .cause import EFFECT_SOURCE
 from .installed import Behaviours
@@ -145,7 +145,9 @@ class EffectRunner:
         while True:
             try:
                 await self._log.append([draft])
-            except OutsideError as error:
+            except (
+                HmsError
+            ) as error:  # also a refusal that passes: without its result the actor's effects would stand still
                 logger.warning("effect_result_not_written", actor=actor, effect=pending.id, error=str(error))
                 await asyncio.sleep(RETRY_APPEND_S)
             else:

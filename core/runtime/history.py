@@ -3,6 +3,7 @@
 The log itself is the default; when an archive lets the log be trimmed, the readers' layer brings one that reads both.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -10,8 +11,8 @@ from ..errors import LogUnreachable
 from ..log.port import EVENTS, Log, Stored
 
 READ_RECORDS = 4_000
-WAITS_MAX = 30
-"""Seconds. A node that dies in a transaction hides it for its timeout and one interval of the broker's sweep: 20."""
+HIDDEN_S_MAX = 30
+"""A node that dies in a transaction hides it for its timeout and one interval of the broker's sweep: 20."""
 
 
 class History(Protocol):
@@ -39,23 +40,24 @@ async def records_between(log: Log, topic: str, partition: int, start: int, end:
 
     What an open transaction hides is waited for; raises `LogUnreachable` when that takes over 30 seconds.
     """
-    position, waits, is_end = start, 0, False
+    position, is_end = start, False
+    loop = asyncio.get_running_loop()
+    moved_at = loop.time()
     while position < end:
         read = await log.read(topic, partition, position, records_max=READ_RECORDS, headers=False)
         records = read.records
         yield records if not records or records[-1].offset < end else [one for one in records if one.offset < end]
         if read.position != position:
-            is_end = False
+            is_end, moved_at = False, loop.time()
         elif is_end:  # a read that was made after everything had become stable, and found nothing
             return
         elif (await log.watermarks(topic, partition)).stable >= end:
             is_end = True  # what hid the rest may have gone between that read and now: read once more
         else:
-            if waits >= WAITS_MAX:
+            if loop.time() - moved_at > HIDDEN_S_MAX:
                 raise LogUnreachable(
                     f"{topic}/{partition}: expected to read from {position} to {end}, but somebody's open transaction "
-                    f"hides it for over {WAITS_MAX} s; it ends by the broker's transaction timeout"
+                    f"hides it for over {HIDDEN_S_MAX} s; it ends by the broker's transaction timeout"
                 )
-            waits += 1
             await log.wait({(topic, partition): position}, 1_000)
         position = read.position

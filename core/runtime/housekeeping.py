@@ -10,6 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from ..clock import Clock
+from ..errors import HmsError
 from ..log.limits import check_draft
 from ..log.port import CHECKPOINTS, OUTBOX, Draft, Log
 from .answer_segment import encode_segment
@@ -100,17 +101,28 @@ class Housekeeping:
         self._memory.actors.passivate()
 
     async def clean(self) -> None:
-        """Every ten minutes: compact the checkpoints, delete old commands to participants outside."""
+        """Every ten minutes: compact the checkpoints, delete old commands to participants outside.
+
+        A log that cannot do that now is no reason for the shard to end: the next time will do.
+        """
         now_us = self._clock.monotonic_us()
         if now_us - self._cleaned_us < CLEAN_EVERY_US:
             return
         self._cleaned_us = now_us
+        try:
+            await self._clean()
+        except HmsError as error:
+            logger.warning("cleaning_failed", shard=self._shard, error=str(error))
+
+    async def _clean(self) -> None:
         if self._written:
-            self._written = 0
             end = (await self._log.watermarks(CHECKPOINTS, self._shard)).stable
             await self._log.compact(CHECKPOINTS, self._shard, end)
-        kept_from_us = self._clock.wall_us() - self._options.outbox_kept_ms * 1_000
-        before = await first_offset_since(self._log, OUTBOX, self._shard, kept_from_us)
+            self._written = 0
+        newest_us = await newest_append_us(self._log, OUTBOX, self._shard)
+        before = await first_offset_since(
+            self._log, OUTBOX, self._shard, newest_us - self._options.outbox_kept_ms * 1_000
+        )
         await self._log.trim(OUTBOX, self._shard, before)
 
     def _tail_is_long(self) -> bool:
@@ -174,6 +186,16 @@ class Housekeeping:
             segments=memory.answers.segments,
         )
         return pen.own(f"shard/{self._shard}", CHECKPOINTS, record, id_parts=("shard", str(sequence)))
+
+
+async def newest_append_us(log: Log, topic: str, partition: int) -> int:
+    """Return when the last visible record was appended, by the log's own clock (a node's may be wrong); 0 without one."""
+    marks = await log.watermarks(topic, partition)
+    for back in (1, 100):  # markers and aborted records are not visible
+        read = await log.read(topic, partition, max(marks.start, marks.stable - back), records_max=back)
+        if read.records:
+            return read.records[-1].at_us
+    return 0
 
 
 async def first_offset_since(log: Log, topic: str, partition: int, since_us: int) -> int:

@@ -1,13 +1,19 @@
 """The four inbox lanes of a shard: read ahead, taken from by priority, never letting the low one starve."""
 
+import asyncio
 from collections import deque
 from collections.abc import Iterator
 
+import structlog
+
 from ...schemas import UnknownSchema
+from ..errors import OutsideError
 from ..log.port import LANES, Log, Stored
 from .inbound import Inbound, decode, unreadable
 from .schema_store import SchemaStore
 
+logger = structlog.get_logger("hms.lanes")
+REST_S = 2.0
 SHARE = (64, 16, 8, 4)
 """How many messages of each lane go into one round of a slice, critical first."""
 
@@ -23,23 +29,50 @@ class Lanes:
         self._schemas = schemas
         self._read_records = read_records
         self._read_to = list(positions)
+        self._resting: dict[int, float] = {}
+        """Lanes that could not be read, and until when (the loop's time) nobody tries."""
         self._buffers: tuple[deque[Inbound], ...] = tuple(deque() for _ in LANES)
 
     async def fill(self) -> None:
-        """Read and decode more of every lane whose buffer is low; does not wait for new messages."""
+        """Read and decode more of every lane whose buffer is low; does not wait for new messages.
+
+        A lane that cannot be read now holds up no other; raises `LogUnreachable` when none can, `PositionTrimmed` for one.
+        """
+        failed: list[OutsideError] = []
         for lane, topic in enumerate(LANES):
-            if len(self._buffers[lane]) * 2 >= self._read_records:
+            if len(self._buffers[lane]) * 2 >= self._read_records or self._rests(lane):
                 continue
-            read = await self._log.read(topic, self._shard, self._read_to[lane], records_max=self._read_records)
-            decoded: list[Inbound] = []
-            for stored in read.records:
-                try:
-                    inbound = decode(self._schemas.contract, lane, stored)
-                except UnknownSchema:
-                    inbound = await self._decode_after_refresh(lane, stored)
-                decoded.append(inbound)
-            self._buffers[lane].extend(decoded)  # all or none: a refresh that fails must not leave half a slice behind
-            self._read_to[lane] = read.position
+            try:
+                await self._fill(lane, topic)
+            except OutsideError as error:
+                if not error.retryable:
+                    raise
+                self._resting[lane] = asyncio.get_running_loop().time() + REST_S
+                failed.append(error)
+                logger.warning("lane_not_readable", shard=self._shard, lane=topic, error=str(error))
+        if failed and len(self._resting) == len(LANES):
+            raise failed[0]
+
+    def _rests(self, lane: int) -> bool:
+        until = self._resting.get(lane)
+        if until is None:
+            return False
+        if asyncio.get_running_loop().time() < until:
+            return True
+        del self._resting[lane]
+        return False
+
+    async def _fill(self, lane: int, topic: str) -> None:
+        read = await self._log.read(topic, self._shard, self._read_to[lane], records_max=self._read_records)
+        decoded: list[Inbound] = []
+        for stored in read.records:
+            try:
+                inbound = decode(self._schemas.contract, lane, stored)
+            except UnknownSchema:
+                inbound = await self._decode_after_refresh(lane, stored)
+            decoded.append(inbound)
+        self._buffers[lane].extend(decoded)  # all or none: a refresh that fails must not leave half a slice behind
+        self._read_to[lane] = read.position
 
     async def _decode_after_refresh(self, lane: int, stored: Stored) -> Inbound:
         await self._schemas.refresh()
@@ -73,5 +106,7 @@ class Lanes:
         )
 
     def waiting_for(self) -> dict[tuple[str, int], int]:
-        """Return where each lane's next message will come, for `Log.wait`."""
-        return {(topic, self._shard): self._read_to[lane] for lane, topic in enumerate(LANES)}
+        """Return where the next message of each lane that can be read will come, for `Log.wait`."""
+        return {
+            (topic, self._shard): self._read_to[lane] for lane, topic in enumerate(LANES) if lane not in self._resting
+        }

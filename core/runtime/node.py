@@ -204,8 +204,10 @@ class Node:
     async def _own(self, number: int) -> None:
         """Keep a shard open for as long as it is ours; open it anew, with backoff, after whatever went wrong."""
         delay_s = BACKOFF_FIRST_S
+        excused = False
         while True:
-            shard = Shard(number, self._around)
+            shard = Shard(number, self._around, excused=excused)
+            excused = False
             try:
                 if await self._membership.confirm(number, self._generation):
                     await shard.open()
@@ -214,9 +216,14 @@ class Node:
                         await shard.run()
                         return
             except WriterFenced as error:
+                excused = shard.announced
                 logger.warning("shard_fenced", node=self.name, shard=number, error=str(error), written="nothing")
             except OutsideError as error:
+                excused = shard.announced
                 logger.warning("shard_interrupted", node=self.name, shard=number, error=str(error))
+                if not error.retryable:  # what a restore or a lane needs was deleted
+                    self._broken[number] = str(error)
+                    return
             except HistoryBroken as error:
                 logger.critical("shard_broken", node=self.name, shard=number, error=str(error))
                 self._broken[number] = str(error)

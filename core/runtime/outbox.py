@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from ...schemas import Decoded, partition_of
-from ..errors import AskTimedOut, OutsideError
+from ..errors import AskTimedOut, HmsError, OutsideError
 from ..log.port import OUTBOX, Log, Stored
 from .schema_store import SchemaStore
 
@@ -27,8 +27,10 @@ async def follow(log: Log, schemas: SchemaStore, address: str, position: int) ->
             read = await log.read(OUTBOX, partition, position)
             if read.position == position:
                 await log.wait({(OUTBOX, partition): position}, 1_000)
-        except OutsideError as error:
-            position = max(position, getattr(error, "start", position))
+        except (
+            HmsError
+        ) as error:  # also a refusal that passes, as when tokens are renewed: who waits must not wait in vain
+            position = getattr(error, "goes_on_at", position)
             logger.warning("outbox_not_readable", participant=address, error=str(error))
             await asyncio.sleep(RETRY_S)
             continue

@@ -12,7 +12,7 @@ from zlib import crc32
 import structlog
 
 from ..errors import OutsideError
-from ..log.port import CRITICAL, EVENTS, LANES, Writer
+from ..log.port import CRITICAL, EVENTS, LANES, Draft, Writer
 from .commit_record import commit_draft, following
 from .effects import EffectRunner
 from .housekeeping import Housekeeping
@@ -54,8 +54,13 @@ class Care(NamedTuple):
 class Shard:
     """One opened shard. `open`, then `run` until it ends or raises, then `close`; a new one for every opening."""
 
-    def __init__(self, number: int, around: Surroundings) -> None:
+    def __init__(self, number: int, around: Surroundings, *, excused: bool = False) -> None:
+        """Make it; `excused`: the last input that was announced ended with the log, not with the process."""
         self.number = number
+        self._excused = excused
+        self.announced = False
+        """Whether an input was announced here that may be its end."""
+        self._ahead: asyncio.Future[None] | None = None
         self._around = around
         self._options = around.options
         self._headers = around.log.capabilities.headers
@@ -96,6 +101,9 @@ class Shard:
         self._lanes = Lanes(around.log, self.number, memory.head.positions, around.schemas, self._options.read_records)
         self._effects = EffectRunner(around.log, around.behaviours, around.clock, self._options)
         self._housekeeping = Housekeeping(self.number, around.log, memory, self._options, around.clock)
+        if self._excused and memory.attempting:
+            *place, times = memory.attempting
+            memory.attempting = (*place, times - 1)
         await self._begin_care()
         await self._commit(self._turn(), self._lanes.positions(), attempting=memory.attempting)
         for actor, pending in memory.pending_effects():
@@ -123,6 +131,9 @@ class Shard:
 
     async def close(self) -> None:
         """Stop effects and give the writer up. Never raises."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
         if hasattr(self, "_effects"):
             await self._effects.close()
         if hasattr(self, "_writer"):
@@ -162,6 +173,7 @@ class Shard:
 
     async def _advance(self) -> bool:
         """Consume one slice and commit it; return whether there was anything."""
+        await self._have_read_ahead()
         await self._lanes.fill()
         limit_us = await self._timers_may_fire_until()
         if self._lanes.empty and limit_us is None:
@@ -180,6 +192,7 @@ class Shard:
         self._around.pace.work(self.number)
         await self._commit(turn, self._lanes.positions())
         self._input_count += len(turn.inputs)
+        await self._housekeeping.clean()
         return True
 
     def _turn(self) -> Turn:
@@ -229,7 +242,11 @@ class Shard:
         if due_us is None or due_us > now_us:
             return None
         if self._barrier is None:
-            marks = [await self._around.log.watermarks(topic, self.number) for topic in LANES]
+            try:
+                marks = [await self._around.log.watermarks(topic, self.number) for topic in LANES]
+            except OutsideError as error:  # nobody is judged while nobody can tell what is in the lanes
+                logger.warning("lane_ends_not_known", shard=self.number, error=str(error))
+                return None
             self._barrier = (now_us, tuple(mark.high for mark in marks), self._around.clock.monotonic_us())
         captured_us, highs, since_us = self._barrier
         positions = self._lanes.positions()
@@ -289,22 +306,22 @@ class Shard:
         self._take_in(turn, sequence, first)
         self._housekeeping.done(upkeep, turn, first)
 
-    async def _write(self, sent: list) -> list[int]:  # type: ignore[type-arg]
-        """Commit, and read and decode the next slice meanwhile."""
-        commit = asyncio.ensure_future(self._writer.commit(sent))
-        try:
-            await asyncio.sleep(0)
-            await self._read_ahead()
-            return await commit
-        finally:
-            commit.cancel()  # does nothing to one that is done
-            await asyncio.gather(commit, return_exceptions=True)
+    async def _write(self, sent: list[Draft]) -> list[int]:
+        """Commit, and read and decode the next slice meanwhile; what is committed does not wait for that."""
+        await self._have_read_ahead()
+        self._ahead = asyncio.ensure_future(self._read_ahead())
+        return await self._writer.commit(sent)
 
     async def _read_ahead(self) -> None:
         try:
             await self._lanes.fill()
-        except OutsideError:
-            logger.warning("read_failed_during_commit", shard=self.number)
+        except OutsideError as error:
+            logger.warning("read_failed_during_commit", shard=self.number, error=str(error))
+
+    async def _have_read_ahead(self) -> None:
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            await ahead
 
     def _take_in(self, turn: Turn, sequence: int, first: int) -> None:
         memory = self._memory
@@ -404,6 +421,7 @@ class Shard:
         times = times if tuple(before) == place else 0
         killer = times >= DEATHS_MAX
         self._memory.attempting = ()
+        self.announced = not killer
         if killer:
             logger.error("input_killed_the_shard", shard=self.number, place=place)
         else:

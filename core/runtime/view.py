@@ -1,11 +1,12 @@
 """Looking at actors without owning them: the fold of the log as it is now, by somebody who writes nothing."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ...schemas import partition_of
 from ..app import App
-from ..log.port import Log
+from ..log.port import EVENTS, Log
 from .cell import Cell
 from .commit_record import Head
 from .history import History, LogHistory
@@ -13,6 +14,8 @@ from .installed import Behaviours
 from .restore import ShardMemory, restore
 from .schema_store import SchemaStore
 from .shard_options import ShardOptions
+
+SETTLE_S = 1.5
 
 
 class Seen(NamedTuple):
@@ -55,7 +58,19 @@ class View:
 
     async def _memory(self, shard: int) -> ShardMemory:
         await self._schemas.refresh()
+        await _settled(self.log, shard)
         return await restore(self.log, shard, self.behaviours, ShardOptions(), self._history)
+
+
+async def _settled(log: Log, shard: int) -> None:
+    """Wait a moment for what is written and not visible yet: who was told that something happened looks for it at once."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + SETTLE_S
+    marks = await log.watermarks(EVENTS, shard)
+    stable = marks.stable
+    while stable < marks.high and (left_s := until - loop.time()) > 0:
+        await log.wait({(EVENTS, shard): stable}, int(left_s * 1_000) + 1)
+        stable = (await log.watermarks(EVENTS, shard)).stable
 
 
 def _seen(memory: ShardMemory, address: str) -> Seen | None:
