@@ -14,6 +14,7 @@ from .schema_store import SchemaStore
 
 logger = structlog.get_logger("hms.lanes")
 REST_S = 2.0
+REST_S_MAX = 30.0
 SHARE = (64, 16, 8, 4)
 """How many messages of each lane go into one round of a slice, critical first."""
 
@@ -29,8 +30,8 @@ class Lanes:
         self._schemas = schemas
         self._read_records = read_records
         self._read_to = list(positions)
-        self._resting: dict[int, float] = {}
-        """Lanes that could not be read, and until when (the loop's time) nobody tries."""
+        self._resting: dict[int, tuple[float, float]] = {}
+        """Lanes that could not be read: until when (the loop's time) nobody tries, and how long that is (seconds)."""
         self._buffers: tuple[deque[Inbound], ...] = tuple(deque() for _ in LANES)
 
     async def fill(self) -> None:
@@ -44,23 +45,30 @@ class Lanes:
                 continue
             try:
                 await self._fill(lane, topic)
+                self._resting.pop(lane, None)
             except OutsideError as error:
                 if not error.retryable:
                     raise
-                self._resting[lane] = asyncio.get_running_loop().time() + REST_S
+                self._rest(lane)
                 failed.append(error)
                 logger.warning("lane_not_readable", shard=self._shard, lane=topic, error=str(error))
         if failed and len(self._resting) == len(LANES):
             raise failed[0]
 
+    @property
+    def any_rests(self) -> bool:
+        """Whether a lane could not be read the last time somebody tried."""
+        return bool(self._resting)
+
     def _rests(self, lane: int) -> bool:
-        until = self._resting.get(lane)
-        if until is None:
-            return False
-        if asyncio.get_running_loop().time() < until:
-            return True
-        del self._resting[lane]
-        return False
+        until, _ = self._resting.get(lane, (0.0, 0.0))
+        return bool(until) and asyncio.get_running_loop().time() < until
+
+    def _rest(self, lane: int) -> None:
+        """Leave a lane alone for a while, each time for longer: an attempt may last as long as the log's deadline."""
+        _, before_s = self._resting.get(lane, (0.0, REST_S / 2))
+        rest_s = min(before_s * 2, REST_S_MAX)
+        self._resting[lane] = asyncio.get_running_loop().time() + rest_s, rest_s
 
     async def _fill(self, lane: int, topic: str) -> None:
         read = await self._log.read(topic, self._shard, self._read_to[lane], records_max=self._read_records)

@@ -5,10 +5,13 @@ import asyncio
 import structlog
 
 from ...schemas import Contract
+from ..errors import AppendUnknown
 from ..log.port import SCHEMAS, Draft, Log, Stored
 from .history import records_between
 
 logger = structlog.get_logger("hms.schemas")
+APPENDS_MAX = 10
+RETRY_S = 0.05
 
 
 class SchemaStore:
@@ -47,11 +50,22 @@ class SchemaStore:
             self.contract.learn(schema_id, text)
         self._in_log.add(schema_id)
 
+    async def _append(self, drafts: list[Draft]) -> None:
+        """Append; twice does no harm, so an answer that was lost is asked for again."""
+        for _ in range(APPENDS_MAX - 1):
+            try:
+                await self._log.append(drafts)
+            except AppendUnknown:
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+        await self._log.append(drafts)
+
     async def publish(self) -> None:
         """Write every registered schema that the log lacks; two at once may both write it, which does no harm."""
         async with self._lock:
             await self._read()
             missing = [(id_, text) for id_, text in self.contract.schemas() if id_ not in self._in_log]
             if missing:
-                await self._log.append([Draft(SCHEMAS, 0, str(id_).encode(), text.encode()) for id_, text in missing])
+                await self._append([Draft(SCHEMAS, 0, str(id_).encode(), text.encode()) for id_, text in missing])
                 self._in_log.update(id_ for id_, _ in missing)

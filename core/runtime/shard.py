@@ -88,6 +88,8 @@ class Shard:
         around = self._around
         self._writer = await around.log.open_writer(self.number, around.owner)
         try:
+            await around.fitness.check()  # what other nodes have brought meanwhile is known from here on: they are fenced off
+            await around.schemas.refresh()
             self._memory = await restore(
                 around.log, self.number, around.behaviours, self._options, around.history, owned=True
             )
@@ -110,7 +112,7 @@ class Shard:
             self._effects.start(actor, pending)
 
     async def run(self) -> None:
-        """Work until `stop`. Raises `WriterFenced`, `CommitUnknown`, `LogUnreachable`: then open a new one."""
+        """Work until `stop`. Raises `WriterFenced`, `CommitUnknown`, `LogUnreachable`: then open a new one; `NodeUnfit`."""
         while not self._stopping:
             if not await self._advance():
                 await self._idle()
@@ -189,6 +191,8 @@ class Shard:
         if not turn.inputs:
             self._around.pace.rest(self.number)
             return False
+        if turn.strange:  # to an app that another node has brought since: not for this one to bury
+            await self._around.fitness.check_apps()
         self._around.pace.work(self.number)
         await self._commit(turn, self._lanes.positions())
         self._input_count += len(turn.inputs)
@@ -228,7 +232,7 @@ class Shard:
         while (due := self._memory.timers.pop_due(limit_us)) is not None:
             _, actor, name, generation = due
             turn.fire(actor, name, generation)
-            if self._around.clock.monotonic_us() > deadline_us:
+            if turn.full or self._around.clock.monotonic_us() > deadline_us:
                 return
 
     async def _timers_may_fire_until(self) -> int | None:
@@ -240,6 +244,10 @@ class Shard:
         now_us = self._clock.now_us()
         due_us = self._memory.timers.next_due_us()
         if due_us is None or due_us > now_us:
+            return None
+        if self._lanes.any_rests:
+            # Signs of life may wait in a lane that cannot be read now; how long it takes until it can is nobody's silence.
+            self._barrier = None
             return None
         if self._barrier is None:
             try:
@@ -305,6 +313,9 @@ class Shard:
         self._commit_count += 1
         self._take_in(turn, sequence, first)
         self._housekeeping.done(upkeep, turn, first)
+        self._around.log.mirror(
+            {(topic, self.number): position for topic, position in zip(LANES, positions, strict=True)}
+        )
 
     async def _write(self, sent: list[Draft]) -> list[int]:
         """Commit, and read and decode the next slice meanwhile; what is committed does not wait for that."""

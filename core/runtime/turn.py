@@ -76,6 +76,7 @@ class Turn:
         self.read: list[bytes] = []
         self._answered_bytes = 0
         self._written_bytes = 0
+        self._weighed = 0
         self.touched: dict[str, Cell] = {}
         self.new_answers: dict[tuple[str, str, str], Remembered] = {}
         self.begun: list[tuple[str, PendingEffect]] = []
@@ -84,6 +85,8 @@ class Turn:
         self.finished: list[tuple[str, str]] = []
         """(actor, effect) of the effects that are over with this turn."""
         self.timers_set: list[tuple[int, str, str, int]] = []
+        self.strange = False
+        """Whether a message was for a behaviour that is not installed here."""
 
     @property
     def full(self) -> bool:
@@ -91,8 +94,14 @@ class Turn:
         return (
             len(self.inputs) >= self._options.slice_inputs_max
             or self._answered_bytes >= ANSWERED_BYTES_MAX
-            or self._written_bytes >= self._options.commit_bytes_max
+            or self._bytes_written() >= self._options.commit_bytes_max
         )
+
+    def _bytes_written(self) -> int:
+        """Return about how many bytes the drafts have; each is looked at once."""
+        self._written_bytes += sum([len(draft.value or b"") for draft in self.drafts[self._weighed :]])
+        self._weighed = len(self.drafts)
+        return self._written_bytes
 
     # --- inputs -------------------------------------------------------------------------------------------------
 
@@ -179,6 +188,7 @@ class Turn:
             return
         cell = self._actors.get(envelope.destination)
         if cell is None:
+            self.strange = True
             reason = f"no behaviour {envelope.destination.partition('/')[0]!r} is installed"
             self._bury(inbound, verdicts.UNDELIVERABLE, reason, code="destination_not_found")
         elif cell.quarantine:
@@ -282,7 +292,6 @@ class Turn:
 
     def _take_over(self, cell: Cell, work: Work) -> None:
         self.drafts.extend(work.drafts)
-        self._written_bytes += sum([len(draft.value or b"") for draft in work.drafts])
         for event, event_id, value, state in work.folds:
             cell.fold(event, state)
             if type(event) in cell.installed.reactions:
