@@ -48,6 +48,14 @@ def checks(url: str) -> dict[str, Check]:
     return {check.name: check for check in asyncio.run(kafka_checks(url)) if check.outcome != "ok"}
 
 
+def in_time(url: str, name: str, outcome: str = "fail") -> Check:
+    """Return that check once it comes to that: what was changed has a way to go through the cluster."""
+    deadline = time.monotonic() + 20
+    while (check := checks(url).get(name)) is None or check.outcome != outcome:
+        assert time.monotonic() < deadline, f"{name}: {check}"
+    return check
+
+
 def doctor(url: str, folder: Path) -> tuple[int, dict[str, dict[str, str]]]:
     """Run the command; return its exit code and its checks."""
     environment = {**os.environ, "XDG_STATE_HOME": str(folder)}
@@ -138,7 +146,7 @@ def test_partitions_that_somebody_added_are_found(kafka_url: str, tmp_path: Path
     address = make(kafka_url)
     admin = AdminClient({"bootstrap.servers": address.bootstrap[0]})
     admin.create_partitions([NewPartitions(address.topic("events"), 3)])[address.topic("events")].result(20)
-    check = checks(kafka_url)["topic settings"]
+    check = in_time(kafka_url, "topic settings")
     assert "the number of partitions is 3, expected 2" in check.seen
     assert check.todo == f"hms log init --log {address.url}-3 --partitions 3"
     code, found = doctor(kafka_url, tmp_path)
@@ -151,11 +159,9 @@ def test_a_topic_that_was_deleted_or_made_by_a_slip_is_found(kafka_url: str) -> 
     admin = AdminClient({"bootstrap.servers": address.bootstrap[0]})
     slip = address.topic("evnets")
     admin.create_topics([NewTopic(slip, 1, 1)])[slip].result(20)
-    assert checks(kafka_url)["topics"].outcome == "warn"
-    assert slip in checks(kafka_url)["topics"].seen
+    assert slip in in_time(kafka_url, "topics", "warn").seen
     admin.delete_topics([address.topic("schemas")])[address.topic("schemas")].result(20)
-    check = checks(kafka_url)["topics"]
-    assert (check.outcome, check.seen) == ("fail", f"missing: {address.topic('schemas')}")
+    assert in_time(kafka_url, "topics", "fail").seen == f"missing: {address.topic('schemas')}"
 
 
 def test_no_log_and_no_cluster_are_told_apart_and_nothing_is_made_by_looking(kafka_url: str, tmp_path: Path) -> None:
@@ -222,8 +228,8 @@ def test_a_broker_that_cannot_reach_its_own_listener_is_found_within_seconds(
 
 def test_a_broker_that_advertises_where_nobody_listens_is_named(broker: Broker) -> None:
     found = checks(f"kafka://127.0.0.1:{broker.proxied_port}/hms")
-    assert broker.proxied in " ".join(check.seen for check in found.values())
-    assert any("advertised.listeners" in check.todo for check in found.values())
+    assert broker.proxied in found["kafka"].seen
+    assert "advertised.listeners" in found["kafka"].seen
 
 
 def test_a_clock_that_is_off_is_found(made: KafkaAddress, monkeypatch: pytest.MonkeyPatch) -> None:
