@@ -85,7 +85,7 @@ class World:
 
     def report(self, name: str, report: Any) -> None:
         """Send what the agent says of a component."""
-        self.send(f"component/{name}", report, f"agent/{HOST}")
+        self.send(f"component/{name}", report, f"agent/{report.host}")
 
     def tell(self, to: str, message: Any, sender: str = "client/test") -> Decision[Any]:
         """Let one actor decide, at once, and mail what it sends."""

@@ -34,8 +34,9 @@ class Run:
 class Machine:
     """Processes as a host would run them: one start an incarnation, every command answered."""
 
-    def __init__(self, world: Any) -> None:
+    def __init__(self, world: Any, name: str = HOST) -> None:
         self.world = world
+        self.name = name
         self.runs: dict[str, Run] = {}
         self.session = 1
         self.sequence = 0
@@ -162,19 +163,22 @@ class Machine:
     def inventory(self) -> None:
         """Send what runs."""
         self.sequence += 1
-        running = {name: run.incarnation for name, run in self.runs.items() if run.live}
+        self.send_inventory({name: run.incarnation for name, run in self.runs.items() if run.live})
+
+    def send_inventory(self, running: dict[str, int]) -> None:
+        """Send an inventory of the newest sequence."""
         self.world.send(
-            f"host/{HOST}",
+            f"host/{self.name}",
             ReportInventory(
                 fleet=FLEET, session=self.session, sequence=self.sequence, boot_id=f"boot-{self.boot}", running=running
             ),
-            f"agent/{HOST}",
+            f"agent/{self.name}",
         )
 
     def _say(self, kind: Any, name: str, incarnation: int, attempt: int, **fields: Any) -> Any:
         self.sequence += 1
         report = kind(
-            host=HOST,
+            host=self.name,
             incarnation=incarnation,
             attempt=attempt,
             session=self.session,
