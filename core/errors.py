@@ -13,6 +13,9 @@ HmsError
 │   ├── CommitUnknown          written or not
 │   ├── AppendUnknown          written or not; retry with the same ids
 │   ├── WriterFenced           another owner has the shard
+│   ├── NodeUnfit              this process must own no shard; others may
+│   │   ├── ClockOff               its clock is wrong
+│   │   └── NodeOutdated           (not retryable: it lacks code that the log needs)
 │   └── AskTimedOut            message_timeout: outcome unknown; retry with the same id
 ├── Refused                the domain: a behaviour said no, with a code and a reason
 ├── HistoryBroken          the operator: the log is not what was written (a restore from a bad copy, tampering)
@@ -107,6 +110,20 @@ class AppendUnknown(OutsideError):
 
 class WriterFenced(OutsideError):
     """Another owner has opened the shard; nothing of this commit is visible."""
+
+
+class NodeUnfit(OutsideError):
+    """This process must own no shard as it is; others, whose code and clock are right, may."""
+
+
+class ClockOff(NodeUnfit):
+    """The wall clock of this node's machine and the log's own are too far apart."""
+
+
+class NodeOutdated(NodeUnfit):
+    """The log holds apps, or events, that this node's code lacks: it would lose them. Start it with the newest code."""
+
+    retryable = False
 
 
 class AskTimedOut(OutsideError):

@@ -6,7 +6,7 @@ from typing import Any, Final
 from cyclopts import App
 
 from ...core.log.port import TOPICS, Log
-from ...core.runtime.node import APPS_SETTING
+from ...core.runtime.fitness import APPS_SETTING
 from .exit_codes import Exit
 from .freshness import freshness_line
 from .log_address import log_file

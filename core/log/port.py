@@ -211,6 +211,10 @@ class Log(Protocol):
         """
         ...
 
+    async def clock_us(self) -> int:
+        """Return the log's own time, the one of `Stored.at_us`, asked now: not before the call and not after its return."""
+        ...
+
     async def trim(self, topic: str, partition: int, before: int) -> None:
         """Delete records below `before` (or as much of that as the backend can)."""
         ...

@@ -47,6 +47,8 @@ class AnswerTable:
         self.refused_before_us = [0] * len(LANES)
         """For each lane the newest creation time of a UUIDv7 that was forgotten."""
         self.forgotten_at_us = 0
+        """The newest append time known at the last forgetting: the log's clock, as all times here, never a node's."""
+        self.newest_at_us = 0
         self._before_s = -1
         self._before = ""
         self.sealed_sequence = -1
@@ -96,13 +98,20 @@ class AnswerTable:
     def _add(self, given: Remembered) -> int:
         """Take it in; return its size."""
         size = given.size
+        if given.at_us > self.newest_at_us:
+            self.newest_at_us = given.at_us
         self._entries[given.source, given.id, given.actor] = given
         self._bytes += size
         return size
 
-    def forget(self, now_us: int) -> list[int]:
-        """Drop what is beyond the horizon or the bound; return the segments that hold nothing live any more."""
-        before = now_us - self._options.answers_horizon_ms * 1_000
+    def forget(self, now_us: int, read_us: int) -> list[int]:
+        """Drop what is beyond the horizon or the bound; return the segments that hold nothing live any more.
+
+        The horizon counts from the newest append time (of what is remembered, or read with `read_us`), or from now if that
+        is earlier: neither a node's clock that is ahead nor a broker's makes forgotten what is new.
+        """
+        self.newest_at_us = max(self.newest_at_us, read_us)
+        before = min(now_us, self.newest_at_us) - self._options.answers_horizon_ms * 1_000
         while self._entries:
             key, oldest = next(iter(self._entries.items()))
             if oldest.at_us >= before and not self._overflows():
@@ -112,7 +121,7 @@ class AnswerTable:
             # Not later than its append: one sender's clock in the future must not make everybody's ids too old.
             created = min(uuid7_time_us(key[1]) or 0, oldest.at_us)
             self.refused_before_us[oldest.lane] = max(self.refused_before_us[oldest.lane], created)
-            self.forgotten_at_us = now_us
+            self.forgotten_at_us = self.newest_at_us
         return self._dead_segments()
 
     def _overflows(self) -> bool:

@@ -65,7 +65,7 @@ class Housekeeping:
             self._active_us = self._clock.monotonic_us()
         sealed = memory.answers.seal(memory.head.sequence, all_of_it=self._idle or self._tail_is_long())
         drafts.extend(self._segment_draft(pen, number, segment, sequence) for number, segment in sealed)
-        dead = memory.answers.forget(turn.now_us)
+        dead = memory.answers.forget(turn.now_us, turn.newest_at_us)
         drafts.extend(self._tombstone(number) for number in dead)
         checkpointed = self._write_checkpoints(pen, self._due(turn), sequence, drafts)
         if drafts:

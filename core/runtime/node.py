@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
@@ -10,8 +9,9 @@ import structlog
 
 from ..app import App
 from ..clock import Clock, SystemClock
-from ..errors import HistoryBroken, OutsideError, ValidationFailed, WriterFenced
+from ..errors import HistoryBroken, NodeUnfit, OutsideError, WriterFenced
 from ..log.port import Assignment, Log, Membership
+from .fitness import LOOK_EVERY_S, Fitness
 from .history import History, LogHistory
 from .installed import Behaviours
 from .pace import Pace
@@ -21,7 +21,6 @@ from .shard_options import ShardOptions
 from .surroundings import Surroundings
 
 logger = structlog.get_logger("hms.node")
-APPS_SETTING = "apps"
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 2.0
 
@@ -33,6 +32,8 @@ class NodeStatistics(NamedTuple):
     shards: tuple[ShardStatistics, ...]
     broken: tuple[str, ...]
     """Shards whose history does not hold; they are not opened again without a new start."""
+    unfit: str = ""
+    """Why it owns nothing: its clock is off, or its code older than the log."""
 
 
 class Node:
@@ -59,6 +60,7 @@ class Node:
             SchemaStore(log, self.behaviours.contract),
             self._clock,
             options or ShardOptions(),
+            Fitness(log, self.behaviours, self._clock),
             history or LogHistory(log),
             Pace(),
             name,
@@ -72,23 +74,29 @@ class Node:
         self._unreleased: dict[int, None] = {}
         """Shards that may still count as held by this node although it does not run them."""
         self._stopping = asyncio.Event()
-        self._follower: asyncio.Task[None] | None = None
+        self._unfit: NodeUnfit | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     # --- life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Publish the schemas, become a member, and begin to own shards. Raises `ValidationFailed` if an app is missing."""
-        await self._check_apps()
+        """Publish the schemas, become a member, and begin to own shards.
+
+        Raises `ValidationFailed` if an app is missing, `ClockOff` if the clock is wrong.
+        """
+        await self._around.fitness.record_apps()
+        await self._around.fitness.check_clock()
         await self._around.schemas.publish()
         self._membership = await self.log.join(self.name)
-        self._follower = asyncio.create_task(self._follow(), name=f"node {self.name}")
+        self._background = [asyncio.create_task(self._follow(), name=f"node {self.name}")]
+        self._background.append(asyncio.create_task(self._watch(), name=f"clock of {self.name}"))
 
     async def stop(self) -> None:
         """Drain: let every shard finish its commit, then leave, so that others take over at once."""
         self._stopping.set()
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await asyncio.gather(*(self._give_up(shard) for shard in list(self._owned)))
         if hasattr(self, "_membership"):
             try:
@@ -108,7 +116,7 @@ class Node:
     def statistics(self) -> NodeStatistics:
         """Return what runs now."""
         shards = tuple(shard.statistics() for _, shard in sorted(self._shards.items()))
-        return NodeStatistics(self.name, shards, tuple(self._broken.values()))
+        return NodeStatistics(self.name, shards, tuple(self._broken.values()), str(self._unfit or ""))
 
     def open_shards(self) -> dict[int, Shard]:
         """Return the shards that are open here now, by number."""
@@ -119,24 +127,49 @@ class Node:
         while len(self._shards) < shards:  # noqa: ASYNC110 - two lines at start-up, not worth an event each shard
             await asyncio.sleep(0.005)
 
-    # --- apps ---------------------------------------------------------------------------------------------------
+    # --- fitness ------------------------------------------------------------------------------------------------
 
-    async def _check_apps(self) -> None:
-        """Record this node's behaviours in the log; refuse to start without one that is there.
-
-        Its messages would become dead letters here, and its events would be passed over when low-water marks move.
-        """
-        mine = {f"{app.name}:{name}" for app in self.behaviours.apps for name in app.behaviours}
+    async def _watch(self) -> None:
+        """Look at the clock now and then; shards look for themselves when they are opened."""
         while True:
-            recorded = await self.log.get_setting(APPS_SETTING)
-            known = set(json.loads(recorded)) if recorded else set()
-            if missing := sorted(known - mine):
-                raise ValidationFailed(
-                    f"expected this node to run every app and behaviour that the log {self.log.url} holds; missing: "
-                    f"{', '.join(missing)} (app:behaviour). Start it with --app for each app, and keep behaviours that have actors"
-                )
-            if known == mine or await self.log.put_setting(APPS_SETTING, json.dumps(sorted(mine)), expected=recorded):
-                return
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                await self._around.fitness.check_clock()
+            except NodeUnfit as error:
+                self._is_unfit(error)
+            except OutsideError as error:
+                logger.warning("clock_not_compared", node=self.name, error=str(error))
+
+    def _is_unfit(self, error: NodeUnfit) -> None:
+        if self._unfit is None or self._unfit.retryable:
+            self._unfit = error
+
+    async def _stand_back(self) -> Assignment:
+        """Leave all shards to others for as long as this process must own none; return what it is given afterwards."""
+        await asyncio.gather(*(self._give_up(shard) for shard in list(self._owned)))
+        await self._membership.leave()
+        while not await self._is_fit():
+            logger.critical("node_unfit", node=self.name, error=str(self._unfit), owns="nothing")
+            await asyncio.sleep(LOOK_EVERY_S)
+        self._membership = await self.log.join(self.name)
+        self._generation = -2
+        self._unfit = None
+        logger.warning("node_fit_again", node=self.name)
+        return await self._assignment()
+
+    async def _is_fit(self) -> bool:
+        """Tell whether it may join again; code that is too old becomes no newer."""
+        if self._unfit is not None and not self._unfit.retryable:
+            return False
+        try:
+            await self._around.fitness.check()
+        except NodeUnfit as error:
+            self._unfit = error
+            return False
+        except OutsideError as error:
+            logger.warning("fitness_not_known", node=self.name, error=str(error))
+            return False
+        return True
 
     # --- shards -------------------------------------------------------------------------------------------------
 
@@ -144,6 +177,8 @@ class Node:
         assignment = await self._assignment()
         while True:
             try:
+                if self._unfit is not None:
+                    assignment = await self._stand_back()
                 await self._take_over(assignment)
                 assignment = await self._membership.wait_changed(assignment.generation, 1_000)
             except OutsideError as error:
@@ -215,6 +250,9 @@ class Node:
                         self._shards[number] = shard
                         await shard.run()
                         return
+            except NodeUnfit as error:
+                self._is_unfit(error)
+                return
             except WriterFenced as error:
                 excused = shard.announced
                 logger.warning("shard_fenced", node=self.name, shard=number, error=str(error), written="nothing")

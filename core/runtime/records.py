@@ -107,7 +107,7 @@ class ShardCheckpoint(Record):
     """Where a restore begins (key: `shard/N`): the tail from `low_water` on, with the answers of `segments`.
 
     `answers_sequence` is the last commit whose answers are all in segments; `refused_before_us` holds, for each lane, the
-    newest creation time of a forgotten UUIDv7, and `forgotten_at_us` the instant of the last forgetting.
+    newest creation time of a forgotten UUIDv7, and `forgotten_at_us` the newest append time at the last forgetting.
     """
 
     explicit_type: ClassVar[str | None] = "hms.ShardCheckpoint"

@@ -9,14 +9,14 @@ from typing import Any
 
 import structlog
 
-from ...schemas import Contract, Event
-from ..errors import HistoryBroken
+from ...schemas import Contract, Event, Unknown, UnknownSchema
+from ..errors import HistoryBroken, NodeOutdated
 from ..log.port import CHECKPOINTS, EVENTS, Log, Stored
 from .actor_table import ActorTable
 from .answer_segment import decode_segment
 from .cell import Cell
 from .checkpoint_record import checkpoint_body, fits, pending_effects, summary_of
-from .commit_record import SHARD_KEY, START, Head, commit_fields, commit_sequence, commit_summary, following
+from .commit_record import GENESIS, SHARD_KEY, START, Head, commit_fields, commit_sequence, commit_summary, following
 from .dedup import AnswerTable, Remembered
 from .history import History, records_between
 from .installed import Behaviours
@@ -30,8 +30,12 @@ logger = structlog.get_logger("hms.restore")
 class ShardMemory:
     """Everything a shard knows, as of the end of commit `head.sequence`."""
 
-    def __init__(self, shard: int, behaviours: Behaviours, options: ShardOptions) -> None:
+    def __init__(self, shard: int, behaviours: Behaviours, options: ShardOptions, *, owned: bool = False) -> None:
         self.shard = shard
+        self.owned = owned
+        """Whether it will write: then what this node's code does not know must not be passed over."""
+        self.first_sequence_max = 0
+        """The first commit that a restore reads is this one or an earlier one: else the log has lost its beginning."""
         self.behaviours = behaviours
         self.actors = ActorTable(behaviours, options.live_actors_max)
         self.answers = AnswerTable(options)
@@ -60,18 +64,33 @@ class ShardMemory:
             self._with_effects[cell.address] = None
 
     def fold(self, cell: Cell, value: bytes) -> None:
-        """Fold one event's wire value into its actor; an `evolve` that raises quarantines this actor only."""
+        """Fold one event's wire value into its actor; an `evolve` that raises quarantines this actor only.
+
+        Raises `UnknownSchema`, and for an owner `NodeOutdated`: what this node does not know is no fault of the actor's.
+        """
         contract = self.behaviours.contract
         try:
             event = event_of(contract, value)
             cell.fold(event)
+        except UnknownSchema:
+            raise
         except Exception as error:  # noqa: BLE001 - a behaviour may raise anything: it concerns one actor
+            if self.owned and isinstance(error, NodeOutdated):
+                raise
             logger.error("actor_quarantined", actor=cell.address, error=repr(error))  # noqa: TRY400 - the repr is enough
             cell.quarantine = f"evolve failed while restoring: {error!r}"
             cell.count += 1
             return
         if type(event) is TimerSet:
             self.timers.add(event.due_us, cell.address, event.name, event.generation)
+
+    def strange(self, address: str, place: str) -> None:
+        """Meet an actor without an installed behaviour: whoever only looks passes it over. Raises `NodeOutdated`."""
+        if self.owned:
+            raise NodeOutdated(
+                f"{place}: {address!r} is an actor of a behaviour that this node does not run; to own the shard would lose it. Start "
+                "the node with every app that the log holds, and keep behaviours that have actors"
+            )
 
     def begin(self, cell: Cell, value: bytes, begun: dict[str, list[str]]) -> None:
         """Note the effects that the commit of the event just folded began (event id -> handlers)."""
@@ -82,9 +101,14 @@ class ShardMemory:
 
 
 def event_of(contract: Contract, value: bytes) -> Event:
-    """Decode an event's body alone."""
+    """Decode an event's body alone. Raises `UnknownSchema`, and `NodeOutdated` for one of a class that is not here."""
     record_type = contract.by_id(int.from_bytes(value[1:5], "big"))
     event: Any = record_type.decode_body(value, 5) if record_type is not None else contract.decode_body(value)
+    if isinstance(event, Unknown):
+        raise NodeOutdated(
+            f"the log holds an event of type {event.type}, which no app of this node knows: start it with the newest code, and keep "
+            "the classes of events that were written"
+        )
     if not isinstance(event, Event):
         raise TypeError(f"expected an event, got {type(event).__name__}")
     return event
@@ -96,13 +120,30 @@ async def restore(
     """Return the shard's memory as of the last committed record. Raises `HistoryBroken`, `LogUnreachable`.
 
     An owner, whose predecessor is fenced off, reads to the high watermark: what a stranger's open transaction hides is waited for.
+    Raises for an owner `NodeOutdated`, for others `UnknownSchema`: one that came since they read the schemas.
     """
-    memory = ShardMemory(shard, behaviours, options)
+    memory = ShardMemory(shard, behaviours, options, owned=owned)
+    try:
+        await _restore(log, memory, history)
+    except UnknownSchema as error:
+        if not owned:
+            raise
+        raise HistoryBroken(
+            f"shard {shard}: {error}; all of hms.schemas was read after the last owner was fenced off. Run `hms log verify` and "
+            "restore a backup"
+        ) from error
+    memory.actors.passivate()
+    return memory
+
+
+async def _restore(log: Log, memory: ShardMemory, history: History) -> None:
+    shard, behaviours, owned = memory.shard, memory.behaviours, memory.owned
     checkpoints = await _newest_checkpoints(log, shard, owned=owned)
     own = f"shard/{shard}".encode()
     shard_checkpoint = _decoded(behaviours.contract, ShardCheckpoint, checkpoints.pop(own, None))
     low_water = shard_checkpoint.low_water if shard_checkpoint is not None else 0
     if shard_checkpoint is not None:
+        memory.first_sequence_max = shard_checkpoint.sequence
         _restore_answers(memory, shard_checkpoint, checkpoints, own)
     stale = _restore_actors(memory, checkpoints)
     if stale:
@@ -114,8 +155,6 @@ async def restore(
             f"hms.events/{shard}: expected commit {shard_checkpoint.sequence}, which a checkpoint holds; the last one is "
             f"{memory.head.sequence}: records are missing; run `hms log verify` and restore a backup"
         )
-    memory.actors.passivate()
-    return memory
 
 
 async def _newest_checkpoints(log: Log, shard: int, *, owned: bool) -> dict[bytes, bytes]:
@@ -151,6 +190,11 @@ def _restore_answers(
         value = checkpoints.get(own + b"/answers/%d" % number)
         if value is not None:
             memory.answers.restore_segment(number, decode_segment(memory.behaviours.contract, value))
+        elif memory.owned:
+            raise HistoryBroken(
+                f"hms.checkpoints/{memory.shard}: expected the answers {own.decode()}/answers/{number}, which the shard's checkpoint "
+                "lists, found none: what they answer would be done twice; run `hms log verify` and restore a backup"
+            )
 
 
 def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> dict[str, dict[str, Any]]:
@@ -163,6 +207,7 @@ def _restore_actors(memory: ShardMemory, checkpoints: dict[bytes, bytes]) -> dic
         address = key.decode()
         installed = memory.behaviours.of(address)
         if installed is None:
+            memory.strange(address, f"hms.checkpoints/{memory.shard}")
             continue
         body = checkpoint_body(contract, value)
         summary = summary_of(body)
@@ -227,7 +272,10 @@ def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
     last = transaction[-1]
     value = last.value or b""
     fields = commit_summary(memory.behaviours.contract, value)
-    memory.head = following(memory.head, fields, value, f"hms.events/{memory.shard}@{last.offset}")
+    place = f"hms.events/{memory.shard}@{last.offset}"
+    if memory.head.sequence < 0:
+        _check_beginning(memory, fields, place)
+    memory.head = following(memory.head, fields, value, place)
     sequence = memory.head.sequence
     first = transaction[0].offset
     folded: dict[bytes, Cell] = {}
@@ -236,7 +284,9 @@ def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
         begun.setdefault(effect["event"], []).append(effect["handler"])
     for stored in transaction[:-1]:
         cell = folded.get(stored.key) or memory.actors.get(stored.key.decode())
-        if cell is not None and cell.sequence < sequence:
+        if cell is None:
+            memory.strange(stored.key.decode(), place)
+        elif cell.sequence < sequence:
             memory.fold(cell, stored.value or b"")
             folded[stored.key] = cell
             if begun and memory.effects_since.get(cell.address, -1) < sequence:
@@ -253,6 +303,19 @@ def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
     memory.attempting = tuple(fields["attempting"])
     memory.epoch = fields["epoch"]
     memory.events_end = last.offset + 1
+
+
+def _check_beginning(memory: ShardMemory, fields: dict[str, Any], place: str) -> None:
+    """A chain begins with commit 0; a tail behind a checkpoint, with its commit at the latest: its low-water mark says so.
+
+    Else the topic was made anew, or cut off, under a shard that wrote on.
+    """
+    sequence = fields["sequence"]
+    if sequence > memory.first_sequence_max or (sequence == 0 and fields["previous"] != GENESIS):
+        raise HistoryBroken(
+            f"{place}: expected the first commit to be {memory.first_sequence_max} or an earlier one, got {sequence} after "
+            f"{fields['previous'].hex()[:16]}: what was before it is missing; run `hms log verify` and restore a backup"
+        )
 
 
 def _take_answers(memory: ShardMemory, inputs: list[dict[str, Any]], sequence: int, first: int) -> None:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from ..clock import Clock
 from ..log.port import Log
+from .fitness import Fitness
 from .history import History
 from .installed import Behaviours
 from .pace import Pace
@@ -19,6 +20,7 @@ class Surroundings(NamedTuple):
     schemas: SchemaStore
     clock: Clock
     options: ShardOptions
+    fitness: Fitness
     history: History
     pace: Pace
     owner: str

@@ -103,6 +103,11 @@ class Turn:
         self._weighed = len(self.drafts)
         return self._written_bytes
 
+    @property
+    def newest_at_us(self) -> int:
+        """The append time of the last input from outside that is new; 0 without one."""
+        return next(reversed(self.new_answers.values())).at_us if self.new_answers else 0
+
     # --- inputs -------------------------------------------------------------------------------------------------
 
     def handle(self, inbound: Inbound) -> None:

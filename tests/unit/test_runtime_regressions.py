@@ -135,7 +135,7 @@ def test_an_id_from_the_future_that_is_forgotten_makes_nobody_elses_id_too_old()
     now_us, year_us = 1_800_000_000_000_000, 31_536_000_000_000
     answers.remember(Remembered("client/a", new_id(now_us + year_us), "doer/a", 2, now_us, "decided", b""), 0, 0)
     answers.remember(Remembered("client/b", new_id(now_us), "doer/a", 2, now_us + 1, "decided", b""), 0, 0)
-    answers.forget(now_us + 2)
+    answers.forget(now_us + 2, now_us + 1)
     assert len(answers) == 1
     assert not answers.too_old(new_id(now_us + 1_000_000), 2, now_us + 1_000_000)
 
@@ -146,7 +146,7 @@ def test_forgetting_in_a_busy_lane_refuses_nothing_that_waits_in_another() -> No
     for number in range(3):
         created = new_id(at_us + number * 1_000)
         answers.remember(Remembered("client/a", created, "doer/a", critical, at_us + number, "decided", b""), 0, 0)
-    answers.forget(at_us + 10)
+    answers.forget(at_us + 3_600_000_000, at_us + 10)
     waiting = new_id(at_us)
     assert not answers.too_old(waiting, low, at_us + 5), "appended before the forgetting, in another lane"
     assert answers.too_old(waiting, critical, at_us + 5), "may be one of the forgotten"
@@ -157,7 +157,7 @@ def test_remembered_answers_are_bounded_by_their_bytes_too() -> None:
     answers = AnswerTable(ShardOptions(answers_bytes_max=10_000))
     for number in range(20):
         answers.remember(Remembered("client/a", f"id-{number}", "doer/a", 2, 1, "decided", b"x" * 1_000), number, 0)
-    answers.forget(2)
+    answers.forget(2, 1)
     assert 5 <= len(answers) <= 10
     assert answers.find(("client/a", "id-19", "doer/a")) is not None
 

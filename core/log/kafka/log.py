@@ -7,7 +7,7 @@ from typing import Final
 from aiokafka.protocol.admin import DeleteRecordsRequest
 
 from ...clock import Clock, SystemClock
-from ...errors import ValidationFailed
+from ...errors import AppendUnknown, LogUnreachable, ValidationFailed
 from ..port import COMPACTED, Capabilities, Draft, NodeInfo, Slice, Watermarks
 from .address import KafkaAddress
 from .cluster import Cluster
@@ -116,6 +116,13 @@ class KafkaLog:
     def mirror(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Show the positions to Kafka's tools, as the offsets of a consumer group."""
         self._mirror.tell(positions)
+
+    async def clock_us(self) -> int:
+        """Return the clock of the broker that leads the settings, from a record written there."""
+        try:
+            return await self._outgoing.clock_us()
+        except AppendUnknown as error:
+            raise LogUnreachable(f"{self.url}: the log's clock could not be read: {error}") from error
 
     async def trim(self, topic: str, partition: int, before: int) -> None:
         """Delete records below `before`, at most to the last stable offset; a compacted topic is Kafka's to clean."""

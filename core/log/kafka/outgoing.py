@@ -17,10 +17,12 @@ from .cluster import Cluster
 from .encoding import Batch, Encoder, Places, offsets
 from .failures import DEADLINE_S, FAILURES, describe
 from .producing import Producing
+from .topics import SETTINGS
 from .writer import CODEC, late
 
 LANE: Final = "append"
 ROUND_RECORDS_MAX: Final = 5_000
+CLOCK: Final = (SETTINGS, 0)
 Call = tuple[Sequence[Draft], asyncio.Future[list[int]]]
 
 
@@ -50,6 +52,11 @@ class Outgoing:
         if self._pump is None:
             self._pump = asyncio.create_task(self._run(), name="append")
         return await done
+
+    async def clock_us(self) -> int:
+        """Return a broker's clock: when it appended a record that is written now. Raises as `append` does."""
+        await self.write([Draft(*CLOCK, b"clock", b"{}")])
+        return self._producing.appended_ms[CLOCK] * 1_000
 
     async def close(self) -> None:
         """Fail what waits. Doing it again does nothing."""

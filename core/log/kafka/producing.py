@@ -33,6 +33,8 @@ class Producing:
         self._lane = lane
         self._transactional_id = transactional_id
         self._what = what
+        self.appended_ms: dict[tuple[str, int], int] = {}
+        """When each partition's leader last appended something of this producer's, by the leader's clock."""
 
     async def produce(self, batches: Sequence[Batch], attempts: Attempts) -> None:
         """Return when all are in the log; raises what `meaning` raises. Has no end of its own."""
@@ -86,12 +88,13 @@ class Producing:
         waiting = {(self._cluster.address.topic(batch.topic), batch.partition): batch for batch in before}
         failed_by, moved = "", False
         for topic, partitions in answer.topics:
-            for partition, code, offset, *_ in partitions:
+            for partition, code, offset, appended_ms, *_ in partitions:
                 batch = waiting[topic, partition]
                 batch.uncertain = code in WRITTEN_UNSAFELY or before[batch]
                 found = meaning(code, f"{self._what}, {batch.topic}/{partition}")
                 if found is Meaning.DONE:
                     batch.offset = offset
+                    self.appended_ms[batch.topic, batch.partition] = appended_ms
                 else:
                     failed_by = f"{batch.topic}/{partition}: {name(code)}"
                     moved = moved or found is Meaning.MOVED

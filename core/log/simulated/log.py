@@ -112,6 +112,13 @@ class SimulatedLog:
     def mirror(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Do nothing: nobody else reads a position here."""
 
+    async def clock_us(self) -> int:
+        """Return the broker's time."""
+        await self.travel()
+        now_us = self.broker.clock.wall_us()
+        await self.answer()
+        return now_us
+
     async def trim(self, topic: str, partition: int, before: int) -> None:
         """Delete records below `before`, at most to the last stable offset."""
         await self.travel()
@@ -138,7 +145,7 @@ class SimulatedLog:
     async def close(self) -> None:
         """Leave and go. Doing it again does nothing."""
         if not self.crashed:
-            for membership in self.members.values():
+            for membership in list(self.members.values()):
                 membership.end()
         self.closed = True
         self.broker.notify()

@@ -95,6 +95,10 @@ class SqliteLog:
     def mirror(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Do nothing: nobody else reads a position here."""
 
+    async def clock_us(self) -> int:
+        """Return the machine's time, which is the log's."""
+        return self._clock.wall_us()
+
     async def trim(self, topic: str, partition: int, before: int) -> None:
         """Delete records below `before`."""
         await trimming.trim(self._worker, self._layout.place(topic, partition), before)
