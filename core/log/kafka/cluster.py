@@ -74,6 +74,8 @@ class Cluster:
         """Return the leader by the metadata at hand; raises one of `FAILURES` when none is known."""
         name = self.address.topic(topic)
         found: int | None = self.client.cluster.leader_for_partition(TopicPartition(name, partition))
+        if not self.client.cluster.brokers():
+            raise errors.BrokerNotAvailableError("the cluster names no broker")
         if found is None:
             raise errors.UnknownTopicOrPartitionError(name)
         if found == NOBODY:

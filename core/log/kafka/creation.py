@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from ...errors import ValidationFailed
+from ...errors import LogUnreachable, ValidationFailed
 from ..port import DEFAULT_PARTITIONS, NORMAL
 from .address import KafkaAddress
 from .cluster import Cluster
@@ -101,6 +101,8 @@ async def _create_topics(address: KafkaAddress, topics: list[NewTopic]) -> None:
     try:
         await within(DEADLINE_S, client.start(), f"connect to {','.join(address.bootstrap)}")
         answer = await within(DEADLINE_S, client.create_topics(topics, CREATE_MS), "create the topics")
+    except AttributeError as error:  # of aiokafka, where the cluster names no broker
+        raise LogUnreachable("create the topics: no broker is back in its own cluster yet; try again") from error
     finally:
         await client.close()
     for name, code, message in answer.topic_errors:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from .cluster import Cluster
 from .failures import FAILURES
-from .fetch import FetchRequest, FetchSession, Place, answers
+from .fetch import Answer, FetchRequest, FetchSession, Place, answers
 
 if TYPE_CHECKING:
     from .tail import Tail
@@ -52,7 +52,7 @@ class Pump:
         self._polls: set[asyncio.Task[None]] = set()
         self._newest: Line | None = None
         self._asked: Mapping[Place, int] = {}
-        self._answered: Mapping[Place, int] = {}
+        self._answered: dict[Place, int] = {}
         self._answered_at = 0.0
         self._is_looking = False
 
@@ -106,20 +106,25 @@ class Pump:
         response = await self._cluster.ask(self._node, request, line.lane)
         if not line.session.answered(response.error_code, response.session_id):
             return
-        self._answered, self._answered_at = wanted, time.monotonic()
-        lost = []
-        for answer in answers(response, self._names):
-            tail = self.tails.get(answer.place)
-            if tail is None:
-                continue
-            if answer.error == OUT_OF_RANGE:
-                tail.fail(self._answered_at)
-            elif answer.error:
-                lost.append(tail)
-            elif answer.data:
-                tail.deliver(wanted[answer.place], answer.data, answer.aborted)
+        self._answered, self._answered_at = dict(wanted), time.monotonic()
+        lost = [tail for answer in answers(response, self._names) if (tail := self._take(answer)) is not None]
         if lost:
             self._moved(lost)
+
+    def _take(self, answer: Answer) -> "Tail | None":
+        """Give the answer to its tail; return the tail if the broker does not lead its partition."""
+        tail = self.tails.get(answer.place)
+        if answer.error:
+            self._answered.pop(answer.place, None)
+        if tail is None:
+            return None
+        if answer.error == OUT_OF_RANGE:
+            tail.fail(self._answered_at)
+        elif answer.error:
+            return tail
+        elif answer.data:
+            tail.deliver(self._answered[answer.place], answer.data, answer.aborted)
+        return None
 
     def _wanted(self) -> dict[Place, int]:
         now = time.monotonic()
