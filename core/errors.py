@@ -113,7 +113,7 @@ class WriterFenced(OutsideError):
 
 
 class NodeUnfit(OutsideError):
-    """This process must own no shard as it is; others, whose code and clock are right, may."""
+    """A process that must own no shard as it is; others, whose code and clock are right, may."""
 
 
 class ClockOff(NodeUnfit):

@@ -98,7 +98,7 @@ class AnswerTable:
     def _add(self, given: Remembered) -> int:
         """Take it in; return its size."""
         size = given.size
-        if given.at_us > self.newest_at_us:
+        if given.at_us > self.newest_at_us:  # noqa: PLR1730 - twice as fast as `max`, for each command
             self.newest_at_us = given.at_us
         self._entries[given.source, given.id, given.actor] = given
         self._bytes += size

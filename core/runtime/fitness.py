@@ -61,8 +61,8 @@ class Fitness:
         off_us = before_us - log_us if before_us > log_us else min(0, after_us - log_us)
         if abs(off_us) > CLOCK_OFF_US_MAX:
             raise ClockOff(
-                f"expected this node's clock within {CLOCK_OFF_US_MAX // 1_000_000} s of the log's; it shows {_text(after_us)}, the "
-                f"log's (that of the append times) {_text(log_us)}: {abs(off_us) / 1e6:.0f} s "
+                f"expected this node's clock within {CLOCK_OFF_US_MAX // 1_000_000} s of the log's; it shows "
+                f"{_text(after_us)}, the log's (that of the append times) {_text(log_us)}: {abs(off_us) / 1e6:.0f} s "
                 f"{'ahead' if off_us > 0 else 'behind'}. Repair the one that is wrong (NTP); until then this node owns no shard"
             )
         now_us = self._clock.monotonic_us()

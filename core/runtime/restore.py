@@ -72,11 +72,9 @@ class ShardMemory:
         try:
             event = event_of(contract, value)
             cell.fold(event)
-        except UnknownSchema:
-            raise
-        except Exception as error:  # noqa: BLE001 - a behaviour may raise anything: it concerns one actor
-            if self.owned and isinstance(error, NodeOutdated):
-                raise
+        except Exception as error:
+            if isinstance(error, UnknownSchema) or (self.owned and isinstance(error, NodeOutdated)):
+                raise  # all else a behaviour may raise concerns one actor
             logger.error("actor_quarantined", actor=cell.address, error=repr(error))  # noqa: TRY400 - the repr is enough
             cell.quarantine = f"evolve failed while restoring: {error!r}"
             cell.count += 1
@@ -88,8 +86,8 @@ class ShardMemory:
         """Meet an actor without an installed behaviour: whoever only looks passes it over. Raises `NodeOutdated`."""
         if self.owned:
             raise NodeOutdated(
-                f"{place}: {address!r} is an actor of a behaviour that this node does not run; to own the shard would lose it. Start "
-                "the node with every app that the log holds, and keep behaviours that have actors"
+                f"{place}: {address!r} is an actor of a behaviour that this node does not run; to own the shard would lose it. "
+                "Start the node with every app that the log holds, and keep behaviours that have actors"
             )
 
     def begin(self, cell: Cell, value: bytes, begun: dict[str, list[str]]) -> None:
@@ -106,8 +104,8 @@ def event_of(contract: Contract, value: bytes) -> Event:
     event: Any = record_type.decode_body(value, 5) if record_type is not None else contract.decode_body(value)
     if isinstance(event, Unknown):
         raise NodeOutdated(
-            f"the log holds an event of type {event.type}, which no app of this node knows: start it with the newest code, and keep "
-            "the classes of events that were written"
+            f"the log holds an event of type {event.type}, which no app of this node knows: start it with the newest code, and "
+            "keep the classes of events that were written"
         )
     if not isinstance(event, Event):
         raise TypeError(f"expected an event, got {type(event).__name__}")
@@ -192,8 +190,8 @@ def _restore_answers(
             memory.answers.restore_segment(number, decode_segment(memory.behaviours.contract, value))
         elif memory.owned:
             raise HistoryBroken(
-                f"hms.checkpoints/{memory.shard}: expected the answers {own.decode()}/answers/{number}, which the shard's checkpoint "
-                "lists, found none: what they answer would be done twice; run `hms log verify` and restore a backup"
+                f"hms.checkpoints/{memory.shard}: expected the answers {own.decode()}/answers/{number}, which the shard's "
+                "checkpoint lists, found none: what they answer would be done twice; run `hms log verify` and restore a backup"
             )
 
 
@@ -278,20 +276,10 @@ def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
     memory.head = following(memory.head, fields, value, place)
     sequence = memory.head.sequence
     first = transaction[0].offset
-    folded: dict[bytes, Cell] = {}
     begun: dict[str, list[str]] = {}
     for effect in fields["begun"]:
         begun.setdefault(effect["event"], []).append(effect["handler"])
-    for stored in transaction[:-1]:
-        cell = folded.get(stored.key) or memory.actors.get(stored.key.decode())
-        if cell is None:
-            memory.strange(stored.key.decode(), place)
-        elif cell.sequence < sequence:
-            memory.fold(cell, stored.value or b"")
-            folded[stored.key] = cell
-            if begun and memory.effects_since.get(cell.address, -1) < sequence:
-                memory.begin(cell, stored.value or b"", begun)
-    for cell in folded.values():
+    for cell in _fold_events(memory, transaction, sequence, begun):
         cell.sequence = sequence
         memory.actors.mark_dirty(cell.address, first)
     if sequence > memory.answers.sealed_sequence:
@@ -305,8 +293,25 @@ def fold_transaction(memory: ShardMemory, transaction: list[Stored]) -> None:
     memory.events_end = last.offset + 1
 
 
+def _fold_events(
+    memory: ShardMemory, transaction: list[Stored], sequence: int, begun: dict[str, list[str]]
+) -> Iterable[Cell]:
+    """Fold what the actors do not hold yet, and note the effects that it began; return the actors that were folded."""
+    folded: dict[bytes, Cell] = {}
+    for stored in transaction[:-1]:
+        cell = folded.get(stored.key) or memory.actors.get(stored.key.decode())
+        if cell is None:
+            memory.strange(stored.key.decode(), f"hms.events/{memory.shard}@{stored.offset}")
+        elif cell.sequence < sequence:
+            memory.fold(cell, stored.value or b"")
+            folded[stored.key] = cell
+            if begun and memory.effects_since.get(cell.address, -1) < sequence:
+                memory.begin(cell, stored.value or b"", begun)
+    return folded.values()
+
+
 def _check_beginning(memory: ShardMemory, fields: dict[str, Any], place: str) -> None:
-    """A chain begins with commit 0; a tail behind a checkpoint, with its commit at the latest: its low-water mark says so.
+    """Check that a chain begins with commit 0; a tail behind a checkpoint, with the commit that wrote it at the latest.
 
     Else the topic was made anew, or cut off, under a shard that wrote on.
     """

@@ -88,7 +88,7 @@ class Shard:
         around = self._around
         self._writer = await around.log.open_writer(self.number, around.owner)
         try:
-            await around.fitness.check()  # what other nodes have brought meanwhile is known from here on: they are fenced off
+            await around.fitness.check()  # whoever brought what is new here is fenced off: from now on it can be known
             await around.schemas.refresh()
             self._memory = await restore(
                 around.log, self.number, around.behaviours, self._options, around.history, owned=True
