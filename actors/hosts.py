@@ -209,18 +209,21 @@ def _judge(state: HostState, message: JudgeSilence, context: Context) -> Decisio
 def _describe(state: HostState, context: Context) -> Decision[HostEvent]:
     if not state.session and not state.components:
         return refuse("not_found", f"expected a host of the fleet, got {_key(context)!r}")
+    return accept(reply=status(state, _key(context)))
+
+
+def status(state: HostState, host: str) -> HostStatus:
+    """Return the answer to every question about a host."""
     heard = "alive" if state.session else "unknown"
-    return accept(
-        reply=HostStatus(
-            id=_key(context),
-            state="silent" if state.silent else heard,
-            fleet=state.fleet,
-            boot_id=state.boot_id,
-            session=state.session,
-            since=state.since,
-            components=len(state.components),
-            leases=state.leases,
-        )
+    return HostStatus(
+        id=host,
+        state="silent" if state.silent else heard,
+        fleet=state.fleet,
+        boot_id=state.boot_id,
+        session=state.session,
+        since=state.since,
+        components=sum(incarnation > 0 for incarnation in state.components.values()),
+        leases=state.leases,
     )
 
 

@@ -69,6 +69,8 @@ def message(state: ComponentState) -> str:
     """Return the one thing to say about it, or nothing."""
     if state.given_up or state.sick:
         return state.given_up or state.sick
+    if isinstance(state.phase, Starting) and state.hold_ms:
+        return f"starts on {state.host} after {state.hold_ms} ms, when its copy elsewhere has surely ended"
     end = state.last_exit
     return end_in_words(state) if end is not None and isinstance(state.phase, Exited) else ""
 

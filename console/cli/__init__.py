@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "agent": ("hms.console.agent:agent", "Run what a fleet places on this host"),
     "demo": ("hms.console.demo:demo", "Show a small fleet, real faults, and what becomes of them"),
     "component": ("hms.console.cli.component:app", "Components: what runs, and what shall run"),
+    "host": ("hms.console.cli.host:app", "Hosts: which of them speak, and what runs there"),
     "supervisor": ("hms.console.cli.supervisor:app", "Supervisors: who is registered, and how they are"),
     "task": ("hms.console.cli.task:app", "Tasks: submit, follow, cancel"),
     "event": ("hms.console.cli.event:app", "Events: what happened, from the log"),

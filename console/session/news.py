@@ -67,7 +67,9 @@ def _told(event: Event) -> tuple[str, str] | None:
 def _of_component(event: Event) -> tuple[str, str] | None:  # noqa: PLR0911 - one arm an event
     match event:
         case component.ComponentStartRequested():
-            return f"start: incarnation {event.incarnation} ({event.reason})", "plain"
+            where = f" on {event.host}" if event.leased else ""
+            held = f", held for {event.hold_ms} ms" if event.hold_ms else ""
+            return f"start: incarnation {event.incarnation} ({event.reason}){where}{held}", "plain"
         case component.ComponentStarted():
             again = f", restarted by the host ({event.attempt})" if event.attempt else ""
             return f"started: pid {event.pid}, incarnation {event.incarnation}{again}", "good"
@@ -98,12 +100,22 @@ def _of_wishes(event: Event) -> tuple[str, str] | None:  # noqa: PLR0911 - one a
             return "resumed", "good"
         case component.DesiredChanged() if event.desired.by == "operator":
             return f"wished {event.desired.state} by {event.desired.who or 'an operator'}", "plain"
+        case component.ComponentRemoved():
+            return "left the fleet", "plain"
+        case _:
+            return _of_silence(event)
+
+
+def _of_silence(event: Event) -> tuple[str, str] | None:
+    match event:
         case component.ComponentBecameUnknown():
             return "unknown: its host is silent", "warn"
         case component.ComponentBecameKnown():
             return "known again: its host speaks", "good"
-        case component.ComponentRemoved():
-            return "left the fleet", "plain"
+        case component.FencingBegan():
+            return f"takes the lease from the silent host {event.host}", "warn"
+        case component.ComponentFenced():
+            return f"counted as ended: {event.host} stops it within {event.hold_ms} ms, heard or not", "warn"
         case _:
             return None
 
@@ -143,7 +155,7 @@ def _of_the_rest(event: Event) -> tuple[str, str] | None:
         case fleet.FleetStopped():
             return "stopped", "plain"
         case host.HostWentSilent():
-            return "silent: nothing of it is restarted", "warn"
+            return "silent: nothing of it is restarted, but what may fail over", "warn"
         case host.HostReturned():
             return "speaks again", "good"
         case _:

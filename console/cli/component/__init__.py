@@ -33,6 +33,7 @@ COLUMNS: Final[Columns] = {
     "SINCE": lambda item: text(item["since"] and item["since"][:19] + "Z"),
     "MESSAGE": "message",
 }
+SEVERAL_HOSTS: Final[Columns] = {"ID": "id", "HOST": "host", **COLUMNS}
 
 
 @app.command(name="list")
@@ -46,7 +47,8 @@ async def list_components(*, options: Options = DEFAULTS) -> None:
     items: list[Item] = [
         {name: value for name, value in item_of(status).items() if name not in DETAILS} for status in statuses
     ]
-    show_list(items, options.form, COLUMNS)
+    hosts = {item["host"] for item in items}
+    show_list(items, options.form, SEVERAL_HOSTS if len(hosts) > 1 else COLUMNS)
 
 
 @app.command
