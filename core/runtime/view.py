@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ...schemas import partition_of
+from ...schemas import UnknownSchema, partition_of
 from ..app import App
 from ..log.port import EVENTS, Log
 from .cell import Cell
@@ -59,7 +59,11 @@ class View:
     async def _memory(self, shard: int) -> ShardMemory:
         await self._schemas.refresh()
         await _settled(self.log, shard)
-        return await restore(self.log, shard, self.behaviours, ShardOptions(), self._history)
+        try:
+            return await restore(self.log, shard, self.behaviours, ShardOptions(), self._history)
+        except UnknownSchema:  # it came with new code, after the look at the schemas
+            await self._schemas.refresh()
+            return await restore(self.log, shard, self.behaviours, ShardOptions(), self._history)
 
 
 async def _settled(log: Log, shard: int) -> None:

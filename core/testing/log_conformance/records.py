@@ -55,6 +55,19 @@ class RecordsConformance(LogHarness):
 
         self.play(tmp_path, scenario)
 
+    def test_the_clock_of_the_log_is_that_of_its_append_times(self, tmp_path: Path) -> None:
+        """As exact as a broker tells them: in milliseconds."""
+
+        async def scenario(connect: Connect) -> None:
+            one, two = await connect("one"), await connect("two")
+            before_us = await one.clock_us()
+            await one.append([draft(NORMAL, 0)])
+            (record,) = await read_all(two, NORMAL, 0)
+            after_us = await two.clock_us()
+            assert before_us - 1_000 <= record.at_us <= after_us + 1_000
+
+        self.play(tmp_path, scenario)
+
     def test_partitions_are_independent(self, tmp_path: Path) -> None:
         """Every partition of every topic has offsets and records of its own."""
 
