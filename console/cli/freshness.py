@@ -1,5 +1,6 @@
 """How fresh an answer is: when the log was last written, and whether somebody lives who goes on writing it."""
 
+import asyncio
 import time
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class Freshness(NamedTuple):
 
 async def freshness(log: Log) -> Freshness:
     """Ask the log."""
-    newest = [await _newest_us(log, partition) for partition in range(log.partitions)]
+    newest = await asyncio.gather(*(_newest_us(log, partition) for partition in range(log.partitions)))
     nodes = tuple(node for node in await log.nodes() if node.alive)
     return Freshness(max(newest), nodes, log.partitions)
 

@@ -66,6 +66,7 @@ def _client(address: KafkaAddress) -> tuple[Grant, ...]:
     written = tuple(map(address.topic, (*LANES, SCHEMAS)))
     read = (*map(address.topic, (OUTBOX, EVENTS, SCHEMAS)), address.settings_topic)
     return (
+        _topics(address, "Describe"),  # that they are there, and how many partitions they have
         Grant("topic", written, ("Write",)),
         Grant("topic", read, ("Read",)),
         Grant("group", (address.nodes_group,), ("Describe",)),

@@ -17,6 +17,7 @@ from aiokafka.structs import TopicPartition
 from ...errors import LogUnreachable
 from .address import KafkaAddress
 from .failures import DEADLINE_S, FAILURES, FORBIDDEN, describe, failure
+from .first_contact import bootstrap
 
 REQUEST_MS: Final = 5_000
 """For one question to one broker; a long poll ends well before."""
@@ -115,7 +116,7 @@ class Cluster:
             return
         async with self._finding:
             if self._lost:
-                await self.client.bootstrap()
+                await bootstrap(self.client, self.address)
                 self.client.set_topics(self._topics)
                 await self.client.force_metadata_update()
                 self._lost = False

@@ -17,6 +17,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from ...errors import HmsError, LogUnreachable, NotAuthorised
 from .address import KafkaAddress
 from .failures import DEADLINE_S, failure, within
+from .first_contact import bootstrap
 
 _OWN_SETTING: Final = 1
 """The source that Kafka names for what was set on the topic itself."""
@@ -71,7 +72,7 @@ async def inspect(address: KafkaAddress) -> ClusterSeen:
     """Ask a cluster. Raises `LogUnreachable`, and `NotAuthorised` for topics whose settings this client may not see."""
     client = AIOKafkaClient(request_timeout_ms=REQUEST_MS, client_id="hms-inspection", **address.client_kwargs())
     try:
-        await within(DEADLINE_S, client.bootstrap(), f"connect to {','.join(address.bootstrap)}")
+        await within(DEADLINE_S, bootstrap(client, address), f"connect to {','.join(address.bootstrap)}")
         numbers = {node.nodeId: f"{node.host}:{node.port}" for node in client.cluster.brokers()}
         asked = await asyncio.gather(*(_broker(client, *one) for one in sorted(numbers.items())))
         answering = [broker.number for broker in asked if not broker.failure]
