@@ -1,0 +1,386 @@
+"""Who owns which shard, on a real Kafka: two and three nodes in one process and in processes of their own."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka.admin import AdminClient
+
+from hms.core.errors import WriterFenced
+from hms.core.log.kafka.log import KafkaLog
+from hms.core.log.kafka.oracle import Times
+from hms.core.log.port import EVENTS, HIGH, NORMAL, Assignment, Membership
+from hms.core.testing.log_conformance.harness import eventually
+
+from .broker import Broker
+from .fixtures import Server
+from .handles import QUICK, draft, make, opened, values
+from .proxy import Api, Proxy
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 30
+LONG = Times(session_ms=20_000, heartbeat_ms=50)
+"""A session so long that nothing that happens quickly can have waited for its end."""
+
+
+@asynccontextmanager
+async def released(log: KafkaLog, *members: Membership) -> AsyncIterator[None]:
+    """Let the members release what is taken from them, as nodes do."""
+
+    async def follow(log: KafkaLog, member: Membership) -> None:
+        known = await member.assignment()
+        while True:
+            for shard in set(range(log.partitions)) - known.shards:
+                await member.release(shard)
+            known = await member.wait_changed(known.generation, 60_000)
+
+    tasks = [asyncio.create_task(follow(log, member)) for member in members]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def shares(*members: Membership) -> list[frozenset[int]]:
+    return [(await member.assignment()).shards for member in members]
+
+
+def evenly(shards: int, *members: Membership) -> Callable[[], Awaitable[bool]]:
+    """Return whether all shards are owned among the members, evenly."""
+
+    async def even() -> bool:
+        counts = [len(share) for share in await shares(*members)]
+        return sum(counts) == shards and max(counts) - min(counts) <= 1
+
+    return even
+
+
+def test_who_joins_and_who_leaves_moves_only_the_shards_that_must(kafka: Server) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 12)
+        async with opened(kafka.bootstrap, prefix, 3, times=LONG) as logs:
+            one = await logs[0].join("one")
+            assert await shares(one) == [frozenset(range(12))]
+            two = await logs[1].join("two")
+            async with released(logs[0], one, two):
+                await eventually(evenly(12, one, two), "six shards each")
+                before = await shares(one, two)
+                three = await logs[2].join("three")
+                async with released(logs[0], three):
+                    await eventually(evenly(12, one, two, three), "four shards each")
+                    after = await shares(one, two, three)
+                    assert after[0] < before[0]
+                    assert after[1] < before[1]
+                    await two.leave()
+                    await eventually(evenly(12, one, three), "six shards each")
+                    last = await shares(one, three)
+                    assert after[0] < last[0]
+                    assert after[2] < last[1]
+
+    asyncio.run(main())
+
+
+def test_who_leaves_hands_its_shards_over_at_once(kafka: Server) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 4)
+        async with opened(kafka.bootstrap, prefix, 2, times=LONG) as logs:
+            one, two = await logs[0].join("one"), await logs[1].join("two")
+            async with released(logs[0], one, two):
+                await eventually(evenly(4, one, two), "two shards each")
+                began = time.monotonic()
+                await one.leave()
+                await eventually(evenly(4, two), "all shards with the one that stays")
+                assert time.monotonic() - began < LONG.session_ms / 2_000
+                assert not await one.confirm(0, (await one.assignment()).generation)
+                assert {info.node: info.alive for info in await logs[1].nodes()} == {"one": False, "two": True}
+
+    asyncio.run(main())
+
+
+def test_the_shards_that_a_node_keeps_are_confirmed_all_the_while_that_others_move(kafka: Server) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 4)
+        async with opened(kafka.bootstrap, prefix, 2, times=LONG) as logs:
+            one = await logs[0].join("one")
+            joining = asyncio.create_task(logs[1].join("two"))
+            known = await one.assignment()
+            while len(known.shards) == 4:
+                known = await one.wait_changed(known.generation, 1_000)
+            taken = set(range(4)) - known.shards
+            two = await joining
+            for _ in range(5):
+                assert [await one.confirm(shard, known.generation) for shard in sorted(known.shards)] == [True, True]
+                assert [await two.confirm(shard, known.generation) for shard in taken] == [False, False]
+            for shard in taken:
+                await one.release(shard)
+            await eventually(evenly(4, one, two), "two shards each")
+            now = await two.assignment()
+            assert now.shards == taken
+            assert [await two.confirm(shard, now.generation) for shard in sorted(taken)] == [True, True]
+
+    asyncio.run(main())
+
+
+def test_shards_released_one_after_another_move_in_few_rebalances(kafka: Server) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 16)
+        async with opened(kafka.bootstrap, prefix, 2, times=LONG) as logs:
+            one, two = await logs[0].join("one"), await logs[1].join("two")
+            before = await one.assignment()
+            async with released(logs[0], one):
+                await eventually(evenly(16, one, two), "eight shards each")
+            assert (await one.assignment()).generation - before.generation <= 3
+
+    asyncio.run(main())
+
+
+def test_a_node_whose_event_loop_is_blocked_stays_a_member(kafka: Server) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 4)
+        async with opened(kafka.bootstrap, prefix, 2, times=Times(session_ms=2_000, heartbeat_ms=50)) as logs:
+            one, two = await logs[0].join("one"), await logs[1].join("two")
+            async with released(logs[0], one, two):
+                await eventually(evenly(4, one, two), "two shards each")
+                before = await shares(one, two)
+                time.sleep(5)  # noqa: ASYNC251 that is the test
+                now = await one.assignment()
+                assert await shares(one, two) == before
+                assert await one.confirm(min(now.shards), now.generation)
+
+    asyncio.run(main())
+
+
+def test_a_membership_outlives_its_broker_killed_and_started_again(broker: Broker) -> None:
+    async def main() -> None:
+        prefix = await make(broker.bootstrap, 4)
+        async with opened(broker.bootstrap, prefix, 2, times=LONG) as logs:
+            one, two = await logs[0].join("one"), await logs[1].join("two")
+            async with released(logs[0], one, two):
+                await eventually(evenly(4, one, two), "two shards each")
+                before = await shares(one, two)
+                await asyncio.to_thread(broker.restart)
+                for member in (one, two):
+                    now = await member.assignment()
+                    assert await member.confirm(min(now.shards), now.generation)
+                assert await shares(one, two) == before
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("step", [Api.JOIN_GROUP, Api.SYNC_GROUP, Api.HEARTBEAT, Api.OFFSET_COMMIT, Api.LEAVE_GROUP])
+def test_an_answer_lost_at_any_step_is_made_good(broker: Broker, proxy: Proxy, step: Api) -> None:
+    async def main() -> None:
+        prefix = await make(broker.bootstrap, 4)
+        async with opened(proxy.bootstrap, prefix, times=QUICK) as [log], opened(broker.bootstrap, prefix) as [other]:
+            proxy.expect(step, "answer", "cut")
+            member = await log.join("one")
+            await eventually(evenly(4, member), "all shards")
+
+            async def confirmed() -> bool:
+                now = await member.assignment()
+                return await member.confirm(2, now.generation)
+
+            await eventually(confirmed, "a confirmation")
+            if step is not Api.LEAVE_GROUP:
+                await asyncio.to_thread(proxy.wait_done, 1)
+            await member.leave()
+            assert len(proxy.done) == 1
+            assert [info.alive for info in await other.nodes()] == [False]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["node-1.example.org", "zoë's node/2: 漢字", "x" * 200])
+def test_any_name_is_one(kafka: Server, name: str) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 2)
+        async with opened(kafka.bootstrap, prefix, times=LONG) as [log]:
+            member = await log.join(name)
+            now = await member.assignment()
+            assert await member.confirm(1, now.generation)
+            assert [(info.node, info.shards, info.alive) for info in await log.nodes()] == [(name, {0, 1}, True)]
+
+    asyncio.run(main())
+
+
+def test_a_node_started_again_under_its_name_has_its_shards_at_once_and_disturbs_nobody(kafka: Server) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 4)
+        async with opened(kafka.bootstrap, prefix, 3, times=LONG) as logs:
+            one, two = await logs[0].join("one"), await logs[1].join("two")
+            async with released(logs[0], one, two):
+                await eventually(evenly(4, one, two), "two shards each")
+                before = await shares(one, two)
+                generation = (await two.assignment()).generation
+                one._oracle.silent = True
+                again = await logs[2].join("one")
+                assert await shares(again, two) == before
+                assert (await two.assignment()).generation == generation
+                assert await again.confirm(min(before[0]), generation)
+                assert not await one.confirm(min(before[0]), generation)
+
+    asyncio.run(main())
+
+
+def test_the_former_self_of_a_node_is_told_and_stays_away(kafka: Server) -> None:
+    """Two that both insisted on the name would replace each other for ever."""
+
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 4)
+        async with opened(kafka.bootstrap, prefix, 2, times=LONG) as logs:
+            old, new = await logs[0].join("one"), await logs[1].join("one")
+
+            async def told() -> bool:
+                return (await old.assignment()).shards == frozenset()
+
+            await eventually(told, "the former self without shards")
+            generation = (await new.assignment()).generation
+            now = await new.wait_changed(generation, 1_000)
+            assert now == Assignment(generation, frozenset(range(4)))
+
+    asyncio.run(main())
+
+
+def test_positions_are_shown_as_a_groups_offsets(kafka: Server) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 4)
+        async with opened(kafka.bootstrap, prefix) as [log]:
+            log.mirror({(NORMAL, 1): 7, (HIGH, 1): 3})
+            log.mirror({(NORMAL, 1): 9})
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        [asked] = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(f"{prefix}-shards")]).values()
+        found = {(place.topic, place.partition): place.offset for place in asked.result(20).topic_partitions}
+        assert found == {(f"{prefix}.inbox.normal", 1): 9, (f"{prefix}.inbox.high", 1): 3}
+
+    asyncio.run(main())
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+
+class Child:
+    """A process of `member_child.py`."""
+
+    def __init__(self, url: str, name: str) -> None:
+        command = [sys.executable, "-m", "tests.kafka.member_child", url, name]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._lines: list[str] = []
+        self._came = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def ask(self, line: str) -> str:
+        seen = self._answers()
+        self.tell(line)
+        self._until(lambda: len(self._answers()) > len(seen))
+        return self._answers()[-1].removeprefix("answer ")
+
+    def tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def wait_shards(self, holds: Callable[[set[int]], bool]) -> set[int]:
+        self._until(lambda: any(line.startswith("now") for line in self._lines) and holds(self.shards))
+        return self.shards
+
+    @property
+    def shards(self) -> set[int]:
+        newest = [line for line in self._lines if line.startswith("now")][-1]
+        return set(json.loads(f"[{newest.split(' ')[2]}]"))
+
+    def _answers(self) -> list[str]:
+        return [line for line in self._lines if line.startswith("answer")]
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        with self._came:
+            assert self._came.wait_for(condition, PATIENCE_S), self._lines
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                with self._came:
+                    self._lines.append(line.rstrip("\n"))
+                    self._came.notify_all()
+
+
+def test_a_stopped_process_loses_its_shards_writes_nothing_when_it_wakes_up_and_rejoins(kafka: Server) -> None:
+    prefix = asyncio.run(make(kafka.bootstrap, 4))
+    url = f"kafka://{kafka.bootstrap}/{prefix}"
+    with Child(url, "one") as one, Child(url, "two") as two:
+        one.wait_shards(lambda shards: len(shards) == 2)
+        lost = min(two.wait_shards(lambda shards: len(shards) == 2))
+        assert two.ask(f"open {lost}") == "opened"
+        two.ask(f"commit {lost} before")
+        two.signal(signal.SIGSTOP)
+        one.wait_shards(lambda shards: len(shards) == 4)
+        assert one.ask(f"open {lost}") == "opened"
+        assert one.ask(f"confirm {lost}") == "True"
+        one.ask(f"commit {lost} taken-over")
+        two.tell(f"confirm {lost}")
+        two.tell(f"commit {lost} stale")
+        two.signal(signal.SIGCONT)
+        two._until(lambda: len(two._answers()) >= 4)
+        assert two._answers()[2:] == ["answer False", "answer WriterFenced"]
+        one.wait_shards(lambda shards: len(shards) == 2)
+        two.wait_shards(lambda shards: shards == {0, 1, 2, 3} - one.shards)
+
+    async def main() -> None:
+        async with opened(kafka.bootstrap, prefix) as [log]:
+            assert await values(log, EVENTS, lost) == ["before", "taken-over"]
+
+    asyncio.run(main())
+
+
+def test_the_shards_of_a_killed_process_are_taken_over_when_its_session_ends(kafka: Server) -> None:
+    prefix = asyncio.run(make(kafka.bootstrap, 4))
+    url = f"kafka://{kafka.bootstrap}/{prefix}"
+    with Child(url, "one") as one, Child(url, "two") as two:
+        one.wait_shards(lambda shards: len(shards) == 2)
+        two.wait_shards(lambda shards: len(shards) == 2)
+        killed = time.monotonic()
+        two.signal(signal.SIGKILL)
+        one.wait_shards(lambda shards: len(shards) == 4)
+        assert time.monotonic() - killed >= QUICK.session_ms / 1_000 - 2 * QUICK.heartbeat_ms / 1_000
+
+
+def test_a_fenced_owner_learns_it_by_its_next_commit_even_before_the_group_knows(kafka: Server) -> None:
+    """Fencing keeps two owners apart; the oracle only says who should be one."""
+
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 4)
+        async with opened(kafka.bootstrap, prefix, 2, times=LONG) as logs:
+            one = await logs[0].join("one")
+            writer = await logs[0].open_writer(1, "one")
+            stranger = await logs[1].open_writer(1, "two")
+            assert await one.confirm(1, (await one.assignment()).generation)
+            with pytest.raises(WriterFenced):
+                await writer.commit([draft(EVENTS, 1, "stale")])
+            await stranger.commit([draft(EVENTS, 1, "new")])
+            assert await values(logs[1], EVENTS, 1) == ["new"]
+
+    asyncio.run(main())
