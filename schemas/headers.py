@@ -16,6 +16,8 @@ Headers = tuple[tuple[str, bytes], ...]
 
 _VERSION: Final = ("ce_specversion", b"1.0")
 _HEX_DIGITS: Final = 32
+_ZEROS: Final = "0" * _HEX_DIGITS
+"""No valid id of a trace."""
 _CONTENT: Final = ("content-type", b"application/avro")
 
 
@@ -34,16 +36,19 @@ def _hex(identifier: str) -> str:
     """Return 32 hex digits: a UUID's own, or of the SHA-256 of anything else."""
     digits = identifier.replace("-", "")
     try:
-        if len(digits) == _HEX_DIGITS and digits.isalnum() and int(digits, 16):
+        if len(digits) == _HEX_DIGITS and len(bytes.fromhex(digits)) * 2 == _HEX_DIGITS and digits != _ZEROS:
             return digits.lower()
     except ValueError:
         pass  # not hexadecimal
     return sha256(identifier.encode()).hexdigest()[:_HEX_DIGITS]
 
 
+_trace = lru_cache(256)(_hex)  # all that one message leads to has its correlation id
+
+
 def traceparent(envelope: Envelope) -> bytes:
     """Return the W3C trace context: the correlation id is the trace, the second half of the record's own id the span."""
-    return f"00-{_hex(envelope[5])}-{_hex(envelope[0])[16:]}-01".encode()
+    return f"00-{_trace(envelope[5])}-{_hex(envelope[0])[16:]}-01".encode()
 
 
 def headers_for(envelope: Envelope) -> Headers:
