@@ -8,6 +8,7 @@ from typing import Any, cast
 from ....schemas import MalformedRecord
 from ...log.port import LANES, Log
 from ...runtime import verdict as verdicts
+from ...runtime.fitness import CLOCK_OFF_US_MAX
 from ...runtime.history import LogHistory
 from ...runtime.records import TIMER_LANE
 from ...runtime.restore import ShardMemory, restore
@@ -17,6 +18,8 @@ from .cast import Account, Register, behaviours
 from .evidence import Evidence, WithoutCheckpoints
 
 HARMLESS = (verdicts.DUPLICATE, verdicts.FORWARDED, verdicts.MALFORMED)
+SLACK_US = 15_000_000
+"""What a broker's clock may be off, and a shard's clock follow a wrong one until its node notices."""
 BURIED = (verdicts.MALFORMED, verdicts.FAILED, verdicts.QUARANTINED, verdicts.UNDELIVERABLE)
 
 
@@ -67,6 +70,15 @@ def _money(evidence: Evidence) -> Iterator[str]:
     buried = sum(letter_cents(letter) for letter in evidence.dead_letters)
     if balances + buried != paid_in:
         yield f"{paid_in} cents came in; there are {balances} in accounts and {buried} in dead letters"
+
+
+def clocks_agree(evidence: Evidence) -> Iterator[str]:
+    """No decision is made by a clock that is far off the log's: a node that has such a one owns nothing."""
+    for shard in evidence.shards:
+        for commit in evidence.commits[shard]:
+            off_us = commit.fields["now"] - commit.record.at_us
+            if abs(off_us) > CLOCK_OFF_US_MAX + SLACK_US:
+                yield f"shard {shard}: commit {commit.fields['sequence']} was made {off_us // 1_000} ms off the log's clock"
 
 
 def letter_cents(letter: Any) -> int:
@@ -167,7 +179,7 @@ def bad_input_is_refused_or_buried(evidence: Evidence) -> Iterator[str]:
             continue
         place = (LANES[given["lane"]], shard, given["offset"])
         message = evidence.lanes[shard, given["lane"]][given["offset"]]
-        if place not in letters or letters[place].value != message.value:
+        if place not in letters or not _is_whole(letters[place], message.value or b""):
             yield f"{place} got the verdict {given['verdict']} and is no dead letter"
     consumed = {
         (LANES[given["lane"]], shard, given["offset"])
@@ -177,6 +189,12 @@ def bad_input_is_refused_or_buried(evidence: Evidence) -> Iterator[str]:
     for topic, partition, offset, kind in evidence.witnesses.written:
         if (topic, partition, offset) not in consumed:
             yield f"the intruder's {kind} at {topic}/{partition}@{offset} got no verdict"
+
+
+def _is_whole(letter: Any, value: bytes) -> bool:
+    """Tell whether a dead letter holds the message, or its hash where it is too large."""
+    kept: bytes | None = letter.value
+    return letter.value_sha256 == hashlib.sha256(value).digest() if kept is None else kept == value
 
 
 async def broken_promises(evidence: Evidence) -> list[str]:
@@ -197,6 +215,7 @@ CHECKS = {
     "promise 2": at_most_once,
     "promise 3": fenced_records_are_never_visible,
     "promise 6": bad_input_is_refused_or_buried,
+    "clocks": clocks_agree,
     "timers": timers_are_exact,
     "effects": effects_act_after_the_commit,
 }

@@ -1,12 +1,10 @@
-"""What the tests of faults share: how long they run, and how they say what they saw."""
+"""What the tests of faults share: how they say what they saw."""
 
-import os
 from collections.abc import Callable
 
 import pytest
 
-LONG = os.environ.get("HMS_LONG") == "1"
-"""The long version of each test: more kills, more cuts."""
+from .intensity import SEED
 
 
 @pytest.fixture
@@ -15,6 +13,6 @@ def saw(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> C
 
     def say(line: str) -> None:
         with capsys.disabled():
-            print(f"\n{request.node.name}: {line}")
+            print(f"\n{request.node.name}: seed {SEED}: {line}")
 
     return say

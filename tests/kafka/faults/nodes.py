@@ -5,11 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
 APP = "hms.core.testing.simulation.cast:app"
@@ -26,7 +23,7 @@ class Nodes:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for process in self.running.values():
             process.kill()
             process.wait()
@@ -50,6 +47,11 @@ class Nodes:
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send it a signal."""
         self.running[name].send_signal(number)
+
+    def check(self) -> None:
+        """Fail if a node ended by itself."""
+        for name, process in self.running.items():
+            assert process.poll() is None, f"node {name} ended by itself:\n{self.complaints(name)[-3_000:]}"
 
     def drain(self, seconds: float = 40) -> None:
         """Tell all to end, and wait until they have, well."""
@@ -80,11 +82,3 @@ class Nodes:
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.out"
-
-
-def until(condition: Callable[[], Any], seconds: float, what: Callable[[], object] = lambda: "the condition") -> None:
-    """Return once the condition holds; polled, with a deadline. Not for event loops: see `Trial.until`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"within {seconds:g} s never came: {what()}"
-        time.sleep(0.05)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hms.core.log.port import EVENTS, LANES, Log
 from hms.core.runtime.history import LogHistory
 from hms.core.runtime.restore import ShardMemory, restore
 from hms.core.runtime.shard_options import ShardOptions
+from hms.core.testing.simulation.acts import timers_are_exact
 from hms.core.testing.simulation.cast import behaviours
 from hms.core.testing.simulation.evidence import Evidence, Witnesses
 from hms.core.testing.simulation.promises import (
@@ -36,6 +38,7 @@ CHECKS = (
     at_most_once,
     fenced_records_are_never_visible,
     bad_input_is_refused_or_buried,
+    timers_are_exact,
     *history.CHECKS,
 )
 Written = list[tuple[str, int, int, str]]
@@ -57,6 +60,7 @@ class Trial:
         """Return once the condition holds."""
         deadline = time.monotonic() + seconds
         while not condition():
+            self.nodes.check()
             assert time.monotonic() < deadline, f"within {seconds:g} s never came: {what()}"
             await asyncio.sleep(0.02)
 
@@ -65,7 +69,7 @@ class Trial:
 
         def whole() -> bool:
             owned = [self.nodes.owned(name) for name in self.nodes.running]
-            return all(owned) and sorted(sum(owned, [])) == list(range(PARTITIONS))
+            return all(owned) and sorted(chain.from_iterable(owned)) == list(range(PARTITIONS))
 
         await self.until(whole, seconds, lambda: {name: self.nodes.owned(name) for name in self.nodes.running})
 
@@ -82,10 +86,12 @@ async def trial(
     names: tuple[str, ...] = ("one", "two"),
     pause_s: float = 0.1,
     nodes_at: str = "",
+    look: Callable[[Evidence], None] = lambda _: None,
 ) -> str:
     """Run it and return what it saw, in one line.
 
-    `pause_s` is how long a client rests on average; `nodes_at` is where the nodes find the cluster, if not where clients do.
+    `pause_s` is how long a client rests on average; `nodes_at` is where the nodes find the cluster, if not where clients do;
+    `look` may assert more of what is found.
 
     Raises `AssertionError` with what is broken.
     """
@@ -97,7 +103,7 @@ async def trial(
             run = Trial(url, nodes, Workload(log, seed, pause_s), log)
             await _live(run, names, fault)
             await asyncio.to_thread(nodes.drain)
-        return await judged(run)
+        return await judged(run, look)
     finally:
         await log.close()
 
@@ -113,7 +119,7 @@ async def _live(run: Trial, names: tuple[str, ...], fault: Fault) -> None:
         run.load.stop()
         async with asyncio.timeout(SETTLE_S):
             await load
-            while not await settled(run.log):
+            while not await settled(run.log):  # noqa: ASYNC110 - other processes settle it
                 await asyncio.sleep(0.2)
     finally:
         for task in (load, acting):
@@ -137,9 +143,9 @@ async def settled(log: Log) -> bool:
     return True
 
 
-async def judged(run: Trial) -> str:
+async def judged(run: Trial, look: Callable[[Evidence], None]) -> str:
     """Hold the promises and the clients' histories against the log, read from its first record on."""
-    witnesses = Witnesses(run.load.operations, (), (), run.written)
+    witnesses = Witnesses(run.load.operations, (), (), run.written, clocks_right=True)
     evidence = await Evidence(run.log, ShardOptions(), witnesses, await memories(run.log)).gather()
     before = await evidence.ends()
     broken = [f"{check.__name__}: {line}" for check in CHECKS for line in check(evidence)]
@@ -148,6 +154,7 @@ async def judged(run: Trial) -> str:
     if await evidence.ends() != before:
         broken.append("looking at the log wrote something")
     assert not broken, f"{len(broken)} times:\n" + "\n".join(line[:1_000] for line in broken[:8])
+    look(evidence)
     return summary(run, evidence)
 
 
@@ -155,7 +162,7 @@ def summary(run: Trial, evidence: Evidence) -> str:
     """Say how much was done, in one line."""
     load = run.load
     commits = sum(map(len, evidence.commits.values()))
-    epochs = sum(len({commit.fields["epoch"] for commit in chain}) for chain in evidence.commits.values())
+    epochs = sum(len({commit.fields["epoch"] for commit in shard}) for shard in evidence.commits.values())
     again = sum(wish.tries > 1 for wish in load.operations)
     cut_off = invisible(run)
     return (

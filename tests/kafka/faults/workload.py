@@ -93,7 +93,7 @@ class Workload:
     async def _insist(self, client: Client, operation: Timed) -> None:
         self.operations.append(operation)
         operation.invoked_ns = time.monotonic_ns()
-        while not await self._attempt(client, operation):
+        while not await self._attempt(client, operation):  # noqa: ASYNC110 - the log is away
             await asyncio.sleep(RETRY_S)
         operation.responded_ns = time.monotonic_ns()
         operation.acknowledged = True

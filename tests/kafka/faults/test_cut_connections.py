@@ -1,0 +1,46 @@
+"""Connections that end just when an answer is due: the end of a transaction, a produce; the outcome is unknown."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..proxy import Api, Proxy
+from .intensity import SEED, drawn, many
+from .trial import Trial, trial
+
+CUTS = many(12, 60)
+WHERE = (
+    (Api.END_TXN, "answer"),
+    (Api.END_TXN, "answer"),
+    (Api.END_TXN, "request"),
+    (Api.PRODUCE, "answer"),
+    (Api.ADD_PARTITIONS_TO_TXN, "answer"),
+    (Api.INIT_PRODUCER_ID, "answer"),
+)
+
+
+@pytest.mark.timeout(400)
+def test_connections_cut_in_mid_commit_leave_no_commit_half_done_or_done_twice(
+    proxy: Proxy, tmp_path: Path, saw: Callable[[str], None]
+) -> None:
+    random = drawn()
+
+    async def cutting(run: Trial) -> None:
+        for number in range(CUTS):
+            await run.load.wait_answered(random.randint(5, 40))
+            api, at = random.choice(WHERE)
+            if number % 4 == 3:
+                await asyncio.to_thread(proxy.cut)  # everybody's, at once
+            else:
+                proxy.expect(api, at, "cut")
+        await run.load.wait_answered(50)
+
+    # Nodes and clients are both behind the proxy: a produce that is cut may be either's.
+    seen = asyncio.run(trial(tmp_path, proxy.bootstrap, SEED, cutting, pause_s=0.02))
+    cut = Counter(f"{fault.at} of {Api(fault.api).name.lower()}" for fault in proxy.done)
+    assert cut, "expected some of the cuts to happen"
+    told = ", ".join(f"{count} {what}" for what, count in sorted(cut.items()))
+    saw(f"cut: {told}, {CUTS // 4} times all at once; {seen}")

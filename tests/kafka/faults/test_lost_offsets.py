@@ -1,0 +1,54 @@
+"""All nodes are away for longer than Kafka keeps the offsets of groups: what the shards consumed is in their own records."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from ..broker import Broker
+from .intensity import LONG, SEED
+from .trial import Trial, trial
+
+EXPIRY = {"offsets.retention.minutes": "1", "offsets.retention.check.interval.ms": "1000"}
+
+
+@pytest.mark.timeout(500)
+def test_nodes_that_were_away_for_longer_than_offsets_are_kept_begin_where_they_ended(
+    make_broker: Callable[..., Broker], tmp_path: Path, saw: Callable[[str], None]
+) -> None:
+    broker = make_broker(EXPIRY)
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    away: list[float] = []
+
+    async def forgetting(run: Trial) -> None:
+        group = f"{run.prefix}-shards"
+        await run.load.wait_answered(200)
+        await run.until(lambda: kept(admin, group), 30, lambda: "offsets that tools can see")
+        names = tuple(run.nodes.running)
+        began = time.monotonic()
+        await asyncio.to_thread(run.nodes.drain)
+        if not LONG:  # does at once what the broker does after a minute
+            for done in admin.delete_consumer_groups([group, f"{run.prefix}-nodes"]).values():
+                await asyncio.to_thread(done.result, 20)
+        await run.until(lambda: not kept(admin, group), 120, lambda: f"kept: {kept(admin, group)}")
+        run.nodes.start(*names)
+        await run.shared()
+        away.append(time.monotonic() - began)
+        await run.load.wait_answered(200)
+
+    seen = asyncio.run(trial(tmp_path, broker.bootstrap, SEED, forgetting, pause_s=0.05))
+    saw(f"offsets {'expired' if LONG else 'deleted'}, nodes away for {away[0]:.1f} s; {seen}")
+
+
+def kept(admin: AdminClient, group: str) -> dict[str, int]:
+    """Return the committed offsets of a group."""
+    asked = [ConsumerGroupTopicPartitions(group)]
+    try:
+        found = admin.list_consumer_group_offsets(asked)[group].result(10)
+    except KafkaException:  # there is no such group
+        return {}
+    return {f"{one.topic}/{one.partition}": one.offset for one in found.topic_partitions if one.offset >= 0}
