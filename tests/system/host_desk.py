@@ -95,7 +95,9 @@ def run(state: Path, work: Callable[[Desk], Coroutine[Any, Any, None]]) -> None:
 
 
 def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def shim_of(pid: int) -> psutil.Process:

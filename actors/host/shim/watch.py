@@ -150,13 +150,16 @@ class Shim:
             self._lease = max(self._lease, Lease(*map(float, lease)), key=lambda one: one.end)
 
     def _end_with_lease(self) -> None:
-        """Stop in time for nothing to be left at the lease's end; at once if that is past, as after a SIGSTOP."""
+        """Stop in time for nothing to be left at the lease's end.
+
+        Once that is past, as after a SIGSTOP of all of them, what is stopped is killed without being let run on.
+        """
         now = boot_seconds()
         if self._lease is None or self._fenced or now < self._lease.stop:
             return
         self._fenced = True
-        stop = self._plan["stop"]
-        self._stop(stop["signal"], round(max(0.0, self._lease.end - now) * 1_000))
+        left_ms = round((self._lease.end - now) * 1_000)
+        self._stop(*((self._plan["stop"]["signal"], left_ms) if left_ms > 0 else ("KILL", 0)))
 
     def _stop(self, name: str, grace_ms: int) -> None:
         number = signal.Signals[f"SIG{name}"]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from hms.actors.hosts import host
-from hms.core.address import Address
+from hms.core.address import Address, participant
 from hms.core.decision import send, timer
 from hms.core.testing.given import EPOCH, given
 from hms.schemas.host import (
@@ -14,10 +14,14 @@ from hms.schemas.host import (
     HostReturned,
     HostWentSilent,
     JudgeSilence,
+    LeaseWithdrawn,
+    RenewLease,
     ReportDifference,
     ReportInventory,
+    ReportLeaseWithdrawn,
     ReportSilence,
     UnbindComponent,
+    WithdrawLease,
 )
 
 CONNECTED = HostConnected(fleet="shop", session=1, boot_id="b1", at=EPOCH)
@@ -95,3 +99,59 @@ def test_a_component_that_leaves_is_forgotten() -> None:
     unbind = UnbindComponent(component="web")
     given(host, CONNECTED, WEB).when(unbind).then(ComponentUnbound(component="web"))
     given(host, CONNECTED).when(unbind).then()
+
+
+LEASED = ComponentBound(component="web", incarnation=3, up=True, leased=True)
+WITHDRAWN = LeaseWithdrawn(component="web", incarnation=3, at=EPOCH)
+
+
+def renewal(lease_ms: int = 30_000, **components: int) -> object:
+    """Return what the agent is answered."""
+    told = RenewLease(session=1, sequence=9, lease_ms=lease_ms, components=components)
+    return send(participant("agent/test"), told, priority="high")
+
+
+def withdrawn(incarnation: int = 3, lease_ms: int = 30_000) -> object:
+    """Return what the component is answered."""
+    told = ReportLeaseWithdrawn(host="test", incarnation=incarnation, lease_ms=lease_ms)
+    return send(Address("component/web"), told, priority="high")
+
+
+def test_an_inventory_is_answered_with_the_leases_that_are_due() -> None:
+    plain = ComponentBound(component="db", incarnation=1, up=True)
+    given(host, CONNECTED, LEASED, plain).when(inventory(web=3, db=1)).then().then_sent(renewal(web=3))
+
+
+def test_an_agent_of_an_earlier_session_gets_no_lease() -> None:
+    later = HostConnected(fleet="shop", session=5, boot_id="b1", at=EPOCH)
+    given(host, later, LEASED).when(inventory(4, web=3)).then().then_sent()
+
+
+def test_a_lease_that_was_withdrawn_is_renewed_never_again() -> None:
+    withdraw = WithdrawLease(component="web", incarnation=3)
+    given(host, CONNECTED, LEASED).when(withdraw).then(WITHDRAWN).then_sent(withdrawn())
+    given(host, CONNECTED, LEASED, WITHDRAWN).when(inventory(web=3)).then().then_sent()
+    given(host, CONNECTED, LEASED, WITHDRAWN).when(withdraw).then().then_sent(withdrawn())
+
+
+def test_a_withdrawal_of_an_older_incarnation_leaves_the_newer_its_lease() -> None:
+    newer = ComponentBound(component="web", incarnation=4, up=True, leased=True)
+    withdraw = WithdrawLease(component="web", incarnation=3)
+    given(host, CONNECTED, newer).when(withdraw).then().then_sent(withdrawn())
+    given(host, CONNECTED, newer).when(inventory(web=4)).then().then_sent(renewal(web=4))
+
+
+def test_what_is_stopping_keeps_its_lease_until_it_is_down() -> None:
+    stopping = BindComponent(component="web", incarnation=3, up=False, leased=True)
+    bound = ComponentBound(component="web", incarnation=3, up=False, leased=True)
+    given(host, CONNECTED, LEASED).when(stopping).then(bound)
+    given(host, CONNECTED, LEASED, bound).when(inventory()).then().then_sent(renewal(web=3))
+
+
+def test_the_longest_lease_of_this_boot_is_what_a_withdrawal_waits_for() -> None:
+    slow = HostConnected(fleet="shop", session=1, boot_id="b1", period_ms=5_000, at=EPOCH)
+    quick = HostConnected(fleet="shop", session=2, boot_id="b1", period_ms=500, at=EPOCH)
+    rebooted = HostConnected(fleet="shop", session=3, boot_id="b2", period_ms=500, at=EPOCH)
+    withdraw = WithdrawLease(component="web", incarnation=3)
+    given(host, slow, quick, LEASED).when(withdraw).then(WITHDRAWN).then_sent(withdrawn(lease_ms=30_000))
+    given(host, slow, quick, rebooted, LEASED).when(withdraw).then(WITHDRAWN).then_sent(withdrawn(lease_ms=3_000))
