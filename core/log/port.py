@@ -180,7 +180,7 @@ class Log(Protocol):
         An empty slice whose position moved has passed a gap; one whose position is the same has nothing more (yet).
         Without `headers` the backend may leave them out: a fold has no use for them, and they cost as much as the rest.
         On compacted topics older values of a key may or may not still be there. Raises `PositionTrimmed` when
-        `position` is below the start: silence would be a loss.
+        `position` is below the start, and `HistoryBroken` when it is beyond the end: silence would be a loss.
         """
         ...
 

@@ -121,7 +121,7 @@ def test_a_position_beyond_the_end_is_an_error_and_never_silence(kafka_url: str)
         async with opened(kafka_url) as log:
             await log.append([draft("a"), draft("b")])
             assert await log.read(*HERE, 2) == ([], 2)
-            with pytest.raises(HistoryBroken, match="position 3 was asked for, but the partition ends at 2"):
+            with pytest.raises(HistoryBroken, match="position 3 was asked for, but the log ends at 2"):
                 await log.read(*HERE, 3)
             async with asyncio.timeout(10):
                 await log.wait({HERE: 3}, 60_000)

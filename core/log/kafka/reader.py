@@ -8,7 +8,8 @@ from typing import Final
 from aiokafka import errors
 from aiokafka.protocol.offset import OffsetRequest
 
-from ...errors import HistoryBroken, PositionTrimmed
+from ...errors import PositionTrimmed
+from ..limits import beyond_the_end
 from ..port import Slice, Watermarks
 from .cluster import Cluster
 from .committed import Buffer
@@ -108,11 +109,7 @@ class Reader:
         if position < marks.start:
             raise PositionTrimmed(*place, position, marks.start)
         if position > marks.high and final:
-            raise HistoryBroken(
-                f"{place[0]}/{place[1]}: position {position} was asked for, but the partition ends at {marks.high}: the topic was "
-                "deleted and made again, or acknowledged records were lost (unclean leader election, a restored disk); "
-                "compare the log with its archive or backup before anything goes on"
-            )
+            raise beyond_the_end(*place, position, marks.high)
 
     async def _marks(self, place: Place) -> Watermarks:
         """Ask by a Fetch at the end as it was known: one question instead of three."""

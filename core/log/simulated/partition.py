@@ -3,6 +3,7 @@
 from bisect import bisect_left
 
 from ...errors import PositionTrimmed
+from ..limits import beyond_the_end
 from ..port import Draft, Slice, Stored, Watermarks
 
 
@@ -48,6 +49,8 @@ class SimulatedPartition:
         """Return committed records and where to go on."""
         if position < self.start:
             raise PositionTrimmed(self.topic, self.number, position, self.start)
+        if position > self.high:
+            raise beyond_the_end(self.topic, self.number, position, self.high)
         stable = self.stable
         first, last = bisect_left(self._offsets, position), bisect_left(self._offsets, stable)
         if last - first > records_max:

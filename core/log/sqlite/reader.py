@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ...errors import LogUnreachable, PositionTrimmed
+from ..limits import beyond_the_end
 from ..port import Slice, Stored
 from .file import BUSY_PAUSE_S, is_busy
 from .headers import decode_headers
@@ -62,6 +63,10 @@ class Reader:
         state = self._heads.state
         start, end = state.starts[place.head], state.nexts[place.head]
         if start <= position >= end:
+            if position > end:
+                end = (await self.ask(self._heads.refresh)).nexts[place.head]
+            if position > end:
+                raise beyond_the_end(topic, partition, position, end)
             return Slice([], position)
         if position >= start:
             rows, whole = await self.ask(lambda: self._range(place, position, end, records_max, headers=headers))

@@ -4,9 +4,9 @@
 import asyncio
 from pathlib import Path
 
-from ...errors import PositionTrimmed
+from ...errors import HistoryBroken, PositionTrimmed
 from ...log.port import CHECKPOINTS, EVENTS, NORMAL, SCHEMAS, Draft, Log
-from .harness import Connect, LogHarness, draft, eventually, raised, read_all, values
+from .harness import PATIENCE_S, Connect, LogHarness, draft, eventually, raised, read_all, values
 
 
 class RetentionConformance(LogHarness):
@@ -28,6 +28,22 @@ class RetentionConformance(LogHarness):
                 assert error.start == start
                 assert not error.retryable
                 assert values(await read_all(handle, NORMAL, 1, start)) == ["v6", "v7", "v8", "v9"]
+
+        self.play(tmp_path, scenario)
+
+    def test_reading_beyond_the_end_is_an_error(self, tmp_path: Path) -> None:
+        """No reader can have come there: the log is not the one that the position is of. The end itself is fine."""
+
+        async def scenario(connect: Connect) -> None:
+            log, other = await connect("one"), await connect("two")
+            await log.append([draft(NORMAL, 1), draft(NORMAL, 1)])
+            end = (await log.watermarks(NORMAL, 1)).high
+            for handle in (log, other):
+                assert await handle.read(NORMAL, 1, end) == ([], end)
+                error = await raised(handle.read(NORMAL, 1, end + 1), HistoryBroken)
+                assert f"position {end + 1} was asked for, but the log ends at {end}" in str(error)
+                async with asyncio.timeout(PATIENCE_S):
+                    await handle.wait({(NORMAL, 1): end + 1}, 100)
 
         self.play(tmp_path, scenario)
 
