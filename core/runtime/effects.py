@@ -8,6 +8,7 @@ by the effect's id; the actor's log so decides what counts, and a result that co
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -31,7 +32,11 @@ CLOSE_S = 5.0
 class EffectRunner:
     """Runs pending effects in queues, one queue an actor."""
 
-    def __init__(self, log: Log, behaviours: Behaviours, clock: Clock, options: ShardOptions) -> None:
+    def __init__(
+        self, log: Log, behaviours: Behaviours, clock: Clock, options: ShardOptions, now_us: Callable[[], int]
+    ) -> None:
+        """Make it; `now_us` gives the shard's time, by which attempts are due: the wall's may be anything."""
+        self._now_us = now_us
         self._log = log
         self._behaviours = behaviours
         self._clock = clock
@@ -95,7 +100,7 @@ class EffectRunner:
 
     async def _wait_until(self, due_us: int) -> None:
         if due_us:
-            await asyncio.sleep(max(0, due_us - self._clock.wall_us()) / 1_000_000)
+            await asyncio.sleep(max(0, due_us - self._now_us()) / 1_000_000)
 
     async def _attempt(self, actor: str, pending: PendingEffect) -> Record:
         installed = self._behaviours.of(actor)

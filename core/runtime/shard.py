@@ -89,6 +89,7 @@ class Shard:
         self._writer = await around.log.open_writer(self.number, around.owner)
         try:
             await around.fitness.check()  # whoever brought what is new here is fenced off: from now on it can be known
+            self._clock = ShardClock(around.clock, 0)  # at once: the wall clock was found right, and may be set
             await around.schemas.refresh()
             self._memory = await restore(
                 around.log, self.number, around.behaviours, self._options, around.history, owned=True
@@ -99,9 +100,9 @@ class Shard:
         memory = self._memory
         # A log may number its writers anew (Kafka: a transactional id that expired after a week); epochs never go back.
         self._epoch = max(memory.epoch + 1, self._writer.epoch)
-        self._clock = ShardClock(around.clock, memory.head.now_us)
+        self._clock.not_before(memory.head.now_us)
         self._lanes = Lanes(around.log, self.number, memory.head.positions, around.schemas, self._options.read_records)
-        self._effects = EffectRunner(around.log, around.behaviours, around.clock, self._options)
+        self._effects = EffectRunner(around.log, around.behaviours, around.clock, self._options, self._clock.now_us)
         self._housekeeping = Housekeeping(self.number, around.log, memory, self._options, around.clock)
         if self._excused and memory.attempting:
             *place, times = memory.attempting

@@ -18,6 +18,10 @@ class ShardClock:
         self._now = max(last_committed_us, clock.wall_us())
         self._seen = clock.monotonic_us()
 
+    def not_before(self, instant_us: int) -> None:
+        """Go on from there if it is not so late yet."""
+        self._now = max(self._now, instant_us)
+
     def now_us(self) -> int:
         """Advance to the present and return it."""
         monotonic = self._clock.monotonic_us()

@@ -54,6 +54,10 @@ def test_promise_8_nothing_is_written_by_a_replay() -> None:
     holds("promise 8")
 
 
+def test_no_decision_is_made_by_a_clock_that_is_far_off() -> None:
+    holds("clocks")
+
+
 def test_timers_are_neither_lost_nor_doubled_nor_early() -> None:
     holds("timers")
 

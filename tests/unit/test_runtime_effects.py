@@ -264,3 +264,21 @@ def test_an_effect_without_a_result_ends_quietly() -> None:
         assert process.node.statistics().shards[0].effect_count == 0
 
     play(history)
+
+
+def test_the_next_attempt_does_not_wait_for_a_wall_clock_that_went_back() -> None:
+    async def history(world: VirtualWorld) -> None:
+        async def handler(_event: Called, effect: Effect) -> Answered:
+            if effect.attempt == 1:
+                raise LogUnreachable("not yet")
+            return Answered(number=1)
+
+        phone = Phone(handler)
+        client = await world.connect()
+        process = await world.start_node(phone.app, options=FAST)
+        await client.tell(phone.caller("c"), Call(number=1))
+        process.clock.offset_us = -50_000_000
+        await asyncio.sleep(1)
+        assert [attempt for _, _, attempt in phone.calls] == [1, 2]
+
+    play(history)

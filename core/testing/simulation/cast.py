@@ -372,3 +372,9 @@ app = App("cast", account, register, watchdog, courier, faulty)
 def behaviours() -> Behaviours:
     """Return the cast as nodes run it; all nodes of a process share it, because making it takes longer than a run."""
     return Behaviours((app,))
+
+
+@lru_cache(1)
+def older_behaviours() -> Behaviours:
+    """Return the cast as it was before most of it was written."""
+    return Behaviours((App("cast", account, watchdog),))

@@ -28,8 +28,10 @@ STRENGTH: Final = {
 }
 """How often each fault of the log strikes per occasion, at most, in a world that has it."""
 
-CRASH, ZOMBIE, CLOCK_JUMP, NEWCOMER = "crash", "zombie", "clock_jump", "newcomer"
-ACTIONS: Final = (CRASH, CRASH, ZOMBIE, CLOCK_JUMP, NEWCOMER)
+CRASH, ZOMBIE, CLOCK_JUMP, CLOCK_FAR, NEWCOMER = "crash", "zombie", "clock_jump", "clock_far", "newcomer"
+ACTIONS: Final = (CRASH, CRASH, ZOMBIE, CLOCK_JUMP, CLOCK_FAR, NEWCOMER)
+OUTDATED: Final = "outdated"
+"""A node runs apps from before the others brought more."""
 DUPLICATE, STRAY, MALFORMED, POISON, EXPIRED, TOO_OLD = (
     "duplicate",
     "stray",
@@ -38,7 +40,10 @@ DUPLICATE, STRAY, MALFORMED, POISON, EXPIRED, TOO_OLD = (
     "expired",
     "too_old",
 )
-WORLD_FAULTS: Final = (CRASH, ZOMBIE, CLOCK_JUMP, NEWCOMER, DUPLICATE, STRAY, MALFORMED, POISON, EXPIRED, TOO_OLD)
+WORLD_FAULTS: Final = (
+    *(CRASH, ZOMBIE, CLOCK_JUMP, CLOCK_FAR, NEWCOMER, OUTDATED),
+    *(DUPLICATE, STRAY, MALFORMED, POISON, EXPIRED, TOO_OLD),
+)
 ALL_FAULTS: Final = (*FAULT_NAMES, *WORLD_FAULTS)
 """Every fault that a run has to have seen, the log's and the world's."""
 
@@ -67,6 +72,8 @@ class Plan:
     options: ShardOptions
     skewed: bool
     """Whether any clock may be wrong; where not, more can be checked."""
+    outdated: bool
+    """Whether the first node's code is older than that of the others."""
 
 
 def plan_of(seed: int) -> Plan:
@@ -77,7 +84,7 @@ def plan_of(seed: int) -> Plan:
         Action(random.choice(ACTIONS), random.randint(50, 800), random.choice((5, 50, 400, 600, 1_500)))
         for _ in range(random.choice((0, 1, 1, 2, 3)))
     )
-    skewed = faults.clock_skewed > 0 or any(action.kind == CLOCK_JUMP for action in actions)
+    skewed = faults.clock_skewed > 0 or any(action.kind in (CLOCK_JUMP, CLOCK_FAR) for action in actions)
     return Plan(
         seed,
         nodes=random.choice((1, 2, 2, 2, 3)),
@@ -88,6 +95,7 @@ def plan_of(seed: int) -> Plan:
         actions=actions,
         options=_options(random),
         skewed=skewed,
+        outdated=random.random() < 0.05,  # noqa: PLR2004
     )
 
 

@@ -3,10 +3,10 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...errors import OutsideError
+from ...errors import OutsideError, ValidationFailed
 from ...runtime.node import Node
 from ..virtual_clock import VirtualClock
-from .cast import behaviours
+from .cast import behaviours, older_behaviours
 
 if TYPE_CHECKING:
     from .world import World
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 class NodeProcess:
     """One run of a node under a name; the next run of that name is another process."""
 
-    def __init__(self, world: "World", name: str, run: int) -> None:
+    def __init__(self, world: "World", name: str, run: int, *, older: bool = False) -> None:
         self.name = name
         self.process = f"{name}#{run}"
         self.run = run
+        self.older = older
+        """Whether its code is older than that of the others."""
         self.alive = True
         self.stopped = False
         self.clock = VirtualClock(world.loop)
@@ -30,16 +32,27 @@ class NodeProcess:
         world.note(self.process, "started")
 
     async def _main(self) -> None:
+        cast = older_behaviours() if self.older else behaviours()
         while True:
-            node = Node(self._log, behaviours(), name=self.name, clock=self.clock, options=self._world.plan.options)
+            node = Node(self._log, cast, name=self.name, clock=self.clock, options=self._world.plan.options)
             try:
                 await node.start()
+            except ValidationFailed as error:
+                if not self.older:
+                    raise
+                self._world.note(self.process, f"came too late: {error}")
+                return
             except OutsideError as error:
                 self._world.note(self.process, f"could not start: {error}")
                 await asyncio.sleep(0.05)
             else:
                 self.node = node
                 return
+
+    @property
+    def unfit(self) -> bool:
+        """Whether it has found that it must own nothing."""
+        return self.node is not None and bool(self.node.statistics().unfit)
 
     def kill(self) -> None:
         """End it as SIGKILL does: nothing of it runs any more, its transaction stays open, its lease runs out."""

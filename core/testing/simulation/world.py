@@ -9,12 +9,13 @@ from ....schemas import partition_of
 from ...errors import HistoryBroken
 from ...log.port import CO_PARTITIONED, EVENTS, LANES
 from ...log.simulated import Faults, SimulatedBroker
+from ...runtime.fitness import APPS_SETTING
 from ...runtime.shard import Shard
 from ..virtual_clock import VirtualClock
 from ..virtual_loop import Stuck, new_loop
 from .clients import ClientProcess, Intruder
 from .far_side import FarSide
-from .plan import CLOCK_JUMP, CRASH, NEWCOMER, ZOMBIE, Action, Plan
+from .plan import CLOCK_FAR, CLOCK_JUMP, CRASH, NEWCOMER, OUTDATED, ZOMBIE, Action, Plan
 from .processes import NodeProcess
 
 LEASE_MS = 300
@@ -71,8 +72,7 @@ class World:
 
     async def happen(self) -> None:
         """Let the storm pass, and wait until everything is settled. Raises `Stuck` if that does not come."""
-        for number in range(self.plan.nodes):
-            self._start(f"n{number}", 1)
+        await self._begin()
         for action in self.plan.actions:
             self.loop.after_steps(action.after_steps, lambda act=action: self._act(act))  # type: ignore[misc]
         self.clients = [ClientProcess(self, number) for number in range(self.plan.clients)]
@@ -82,9 +82,23 @@ class World:
         await self._calm()
         await self._settle(running)
 
-    def _start(self, name: str, run: int) -> None:
+    async def _begin(self) -> None:
+        """Start the nodes; where one is outdated, it is there first, and nobody wants anything before the others are."""
+        if self.plan.outdated:
+            self._start("old", 1, older=True)
+            await self._recorded("account")
+        for number in range(self.plan.nodes):
+            self._start(f"n{number}", 1)
+        if self.plan.outdated:
+            await self._recorded("register")
+
+    async def _recorded(self, behaviour: str) -> None:
+        while behaviour not in self.broker.settings.get(APPS_SETTING, ""):  # noqa: ASYNC110 - virtual time costs nothing
+            await asyncio.sleep(0.001)
+
+    def _start(self, name: str, run: int, *, older: bool = False) -> None:
         if not self.over:
-            self.processes.append(NodeProcess(self, name, run))
+            self.processes.append(NodeProcess(self, name, run, older=older))
 
     async def _calm(self) -> None:
         """End every fault, and let everybody go on."""
@@ -114,7 +128,8 @@ class World:
         elif running:
             process = self.random.choice(running)
             self.struck[action.kind] += 1
-            {CRASH: self._crash, ZOMBIE: self._zombie, CLOCK_JUMP: self._jump}[action.kind](process, action)
+            acts = {CRASH: self._crash, ZOMBIE: self._zombie, CLOCK_JUMP: self._jump, CLOCK_FAR: self._jump_far}
+            acts[action.kind](process, action)
 
     def _crash(self, process: NodeProcess, action: Action) -> None:
         process.kill()
@@ -131,6 +146,17 @@ class World:
     def _jump(self, process: NodeProcess, action: Action) -> None:
         process.clock.offset_us += self.random.choice((-1, 1)) * action.for_ms * 1_000
         self.note(process.process, f"wall clock is off by {process.clock.offset_us // 1_000} ms")
+
+    def _jump_far(self, process: NodeProcess, action: Action) -> None:
+        """Let a clock be wrong for a while as a clock battery that is dead makes it."""
+        off_us = self.random.choice((-1, 1)) * self.random.choice((120, 3_600, 86_400, 30 * 86_400)) * 1_000_000
+        process.clock.offset_us += off_us
+        self.note(process.process, f"wall clock is off by {process.clock.offset_us // 1_000} ms")
+        self.loop.call_later(action.for_ms / 1_000, self._set_right, process, off_us)
+
+    def _set_right(self, process: NodeProcess, off_us: int) -> None:
+        if not self.calm and process.alive:
+            process.clock.offset_us -= off_us
 
     # --- afterwards ---------------------------------------------------------------------------------------------
 
@@ -152,6 +178,7 @@ class World:
                 raise Stuck(f"expected everything to settle within {CALM_MS_MAX} ms of calm; {unsettled}")
             await asyncio.sleep(LOOK_EVERY_MS / 1_000)
         self.note("world", "settled")
+        self.struck[OUTDATED] += sum(process.older and process.unfit for process in self.processes)
         self.over = True
         for process in self.living():
             self.loop.stop_process(process.process)
