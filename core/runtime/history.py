@@ -35,7 +35,9 @@ class LogHistory:
             yield records
 
 
-async def records_between(log: Log, topic: str, partition: int, start: int, end: int) -> AsyncIterator[list[Stored]]:
+async def records_between(
+    log: Log, topic: str, partition: int, start: int, end: int, *, headers: bool = False
+) -> AsyncIterator[list[Stored]]:
     """Yield every committed record from `start` to below `end`, in order, in lists; half of it would be a wrong state.
 
     What an open transaction hides is waited for; raises `LogUnreachable` when that takes over 30 seconds.
@@ -44,7 +46,7 @@ async def records_between(log: Log, topic: str, partition: int, start: int, end:
     loop = asyncio.get_running_loop()
     moved_at = loop.time()
     while position < end:
-        read = await log.read(topic, partition, position, records_max=READ_RECORDS, headers=False)
+        read = await log.read(topic, partition, position, records_max=READ_RECORDS, headers=headers)
         records = read.records
         yield records if not records or records[-1].offset < end else [one for one in records if one.offset < end]
         if read.position != position:

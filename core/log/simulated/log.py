@@ -50,15 +50,16 @@ class SimulatedLog:
         position: int,
         *,
         records_max: int = 500,
-        headers: bool = True,  # noqa: ARG002 - they cost nothing here
+        headers: bool = True,
     ) -> Slice:
-        """Return committed records; perhaps fewer than there are."""
+        """Return committed records; perhaps fewer than there are, and without headers if they are not asked for."""
         self.check_alive()
         if self.broker.strike("unreachable"):
             raise LogUnreachable("no answer in time (simulated)")
         if self.broker.strike("read_short"):
             records_max = self.broker.random.randint(1, records_max)
-        return self.broker.partition(topic, partition).read(position, records_max)
+        read = self.broker.partition(topic, partition).read(position, records_max)
+        return read if headers else read._replace(records=[one._replace(headers=()) for one in read.records])
 
     async def watermarks(self, topic: str, partition: int) -> Watermarks:
         """Return the partition's bounds."""
