@@ -15,11 +15,12 @@ from ..port import NORMAL, Assignment
 from .address import KafkaAddress
 from .cluster import Cluster
 from .failures import describe, within
-from .oracle import Oracle, Times
+from .oracle import LEAVE_S, Oracle, Times
 
 JOIN_S: Final = 20.0
 """A group that was empty waits 3 s for more members (a broker's setting); one with a dead member, until its session ends."""
 END_S: Final = 5.0
+"""For the thread to end: its goodbye has a deadline of its own."""
 ANNOUNCE_S: Final = 10.0
 Announce = Callable[[frozenset[int]], Awaitable[None]]
 T = TypeVar("T")
@@ -96,8 +97,9 @@ class KafkaMembership:
             await asyncio.gather(self._announcing, return_exceptions=True)
         self._oracle_loop.call_soon_threadsafe(self._over.set)
         await asyncio.to_thread(self._thread.join, END_S)
-        with contextlib.suppress(OutsideError):
-            await self._announce(frozenset())
+        with contextlib.suppress(OutsideError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await self._announce(frozenset())
 
     # --- the thread ---------------------------------------------------------------------------------------------
 

@@ -78,6 +78,8 @@ class Oracle:
         self._join_due = asyncio.Event()
         self._settling: asyncio.TimerHandle | None = None
         self._left = False
+        self._unheard = False
+        """Whether the last heartbeat went unanswered: said once."""
 
     async def run(self) -> None:
         """Be a member until `leave`, or until a newer session of the same name is one; whatever fails is tried again."""
@@ -230,10 +232,13 @@ class Oracle:
             if code not in _REJOIN:
                 self._check(code)
         except FAILURES as error:
-            logger.warning("heartbeat_failed", node=self._node, error=describe(error))
+            if not self._unheard:
+                logger.warning("heartbeat_failed", node=self._node, error=describe(error))
+            self._unheard = True
             self._coordinator = None
             await self._cluster.refresh()
             return 0
+        self._unheard = False
         return code
 
     async def _confirmed(self, request: OffsetCommitRequest, attempts: Attempts) -> bool | None:
