@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from hms.actors import hosts
 from hms.actors.agent import agent, hooks
-from hms.actors.component import settle
+from hms.actors.component import fencing, settle
 from hms.actors.component import state as component
 from hms.actors.host.shim import record
 from hms.actors.meta import registry
@@ -88,6 +88,11 @@ def _supervision() -> list[tuple[str, str]]:
         (
             "an agent's inventory",
             f"every {agent.PERIOD_MS:,} ms; after {hosts.PERIODS_OF_SILENCE} missed its host is silent",
+        ),
+        (
+            "the lease of a component that may fail over",
+            f"{hosts.PERIODS_OF_LEASE} inventories; started elsewhere after that and a 1/{fencing.MARGIN_SHARE} more, "
+            f"at least {fencing.MARGIN_MS:,} ms more",
         ),
         ("an unanswered command to a component", f"again every {settle.RESEND_MS:,} ms"),
         ("a component that stays ill", f"reported again every {settle.ILLNESS_REPEAT_MS:,} ms"),
