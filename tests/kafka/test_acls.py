@@ -24,7 +24,7 @@ from hms.schemas.task import ListTasks
 from .broker import Broker
 from .fixtures import missing, running
 from .jars import Unavailable
-from .test_log_init import paste
+from .tools import paste
 
 HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
 USERS = ("admin", "stranger", *(f"hms-{role}" for role in WHAT))

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -23,16 +21,10 @@ from hms.core.log.port import TOPICS
 
 from .broker import Broker, Cluster
 from .fixtures import delete
-from .jars import jars, java
 from .test_doctor import alter
+from .tools import paste
 
 HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
-TOOLS = {
-    "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
-    "kafka-configs.sh": "kafka.admin.ConfigCommand",
-    "kafka-reassign-partitions.sh": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
-    "kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
-}
 
 
 def init(url: str, *words: str) -> tuple[int, dict[str, Any], str]:
@@ -41,21 +33,6 @@ def init(url: str, *words: str) -> tuple[int, dict[str, Any], str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, json.loads(done.stdout or "{}"), done.stderr
-
-
-def paste(lines: list[str], folder: Path) -> None:
-    """Run lines as they were printed, in a shell that has Kafka's tools in its path."""
-    for script, main in TOOLS.items():
-        tool = folder / script
-        tool.write_text(f'#!/bin/sh\nexec {java()} -XX:TieredStopAtLevel=1 -cp "{jars()}/*" {main} "$@"\n')
-        tool.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
-    bash = shutil.which("bash") or "/bin/bash"
-    for line in lines:
-        done = subprocess.run(
-            [bash, "-c", line], env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
 def states(made: dict[str, Any]) -> set[str]:

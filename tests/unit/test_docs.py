@@ -7,13 +7,13 @@ import pytest
 from run_docs import PageFailed, run_page, wait_until
 
 ROOT = Path(__file__).parents[2]
-SYSTEM = "<!-- run: system -->"
-"""First line of a page that starts processes; it runs in tests/system/test_docs_with_processes.py."""
+ELSEWHERE = ("<!-- run: system -->", "<!-- run: kafka -->")
+"""First lines of pages that need more: they run in tests/system/test_docs_with_processes.py and tests/kafka/test_docs.py."""
 
 PAGES = [
     path
     for path in sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
-    if not path.read_text(encoding="utf-8").startswith(SYSTEM)
+    if not path.read_text(encoding="utf-8").startswith(ELSEWHERE)
 ]
 
 
