@@ -65,7 +65,7 @@ def _limits() -> list[tuple[str, str]]:
         ("an actor's key", "500 bytes"),
         (
             "partitions of a log",
-            f"{port.DEFAULT_PARTITIONS}; the embedded log can be made with up to {layout.PARTITIONS_MAX:,}",
+            f"{port.DEFAULT_PARTITIONS}; another number, up to {layout.PARTITIONS_MAX:,}, by `hms log init --partitions`",
         ),
         ("records of one partition, ever", f"2^{layout.OFFSET_BITS}"),
         ("tasks that wait or run", f"{meta.ACTIVE_MAX:,}; beyond it `queue_full`"),

@@ -29,7 +29,9 @@ WHAT = {
 }
 INTRODUCTION = """A log is a set of topics. All but the last have the same number of partitions ({partitions}, fixed
 when the log is made), and an address is in the same partition of each: Kafka's murmur2 of the key. One partition
-number across the topics is a shard, which one node owns at a time."""
+number across the topics is a shard, which one node owns at a time. On Kafka `hms` is the prefix that the log's URL names
+(`kafka://HOST:PORT/shop`: `shop.events`), and one more topic, `PREFIX.settings`, is compacted, has one partition and holds
+what the log says about itself: [operations](../operations/kafka.md)."""
 READING = """`hms event list --topic NAME` reads any of them (short names do: `inbox.high`, `inbox`, `outbox`,
 `all`); `hms log info` shows their offsets. A value is Confluent framing (a zero byte, four bytes of schema id,
 big-endian) and Avro; its last field is the envelope, `id, source, destination, type, at, correlation_id,
