@@ -49,15 +49,20 @@ async def _run(apps: tuple[App, ...], name: str, options: Options) -> int:
 
 
 async def _watch(running: Node, ending: asyncio.Event, options: Options) -> int:
-    """Tell whenever the shards change, until the end; a shard whose history is broken ends it badly."""
+    """Tell whenever the shards change, until the end; a broken history, or code older than the log's, ends it badly."""
     known: tuple[int, ...] = ()  # before the first shard there is nothing to tell
+    unfit = ""
     while not ending.is_set():
-        owned = tuple(shard.shard for shard in running.statistics().shards)
+        now = running.statistics()
+        owned = tuple(shard.shard for shard in now.shards)
         if owned != known:
             known = owned
             _tell(running.name, owned, running.log.partitions, options)
-        if broken := running.statistics().broken:
-            for reason in broken:
+        if bool(now.unfit) != bool(unfit):
+            say(f"hms: {now.unfit or f'node {running.name} may own shards again'}")
+        unfit = now.unfit
+        if now.broken or now.outdated:
+            for reason in now.broken:
                 say(f"hms: {reason}")
             return Exit.FAILED
         try:

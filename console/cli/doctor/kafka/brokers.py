@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from .....core.log.kafka.inspection import ClusterSeen
+from .....core.log.kafka.oracle import DEFAULT_TIMES
+from .....core.log.kafka.producing import REQUEST_BYTES_MAX
+from .....core.log.kafka.transactions import TRANSACTION_TIMEOUT_MS
 from ..check import Check, Outcome
 
-SESSION_MS: Final = 6_000
+SESSION_MS: Final = DEFAULT_TIMES.session_ms
 """A node's session with the group that shares out the shards."""
-TRANSACTION_MS: Final = 10_000
 DAY_MS: Final = 86_400_000
 DAY_MINUTES: Final = 1_440
-REQUEST_BYTES: Final = 16 << 20
-"""A commit of thousands of records goes out in requests of up to about this."""
+REQUEST_BYTES: Final = REQUEST_BYTES_MAX + 1_000_000
+"""A commit of thousands of records goes out in requests of up to this, and what is round them."""
 SAFE_COPIES: Final = 3
 
 
@@ -36,7 +38,7 @@ RULES: Final = (
         "nodes cannot join",
     ),
     Rule(
-        "transaction.max.timeout.ms", f"at least {TRANSACTION_MS}", lambda ms: ms >= TRANSACTION_MS, "fail",
+        "transaction.max.timeout.ms", f"at least {TRANSACTION_TIMEOUT_MS}", lambda ms: ms >= TRANSACTION_TIMEOUT_MS, "fail",
         "no shard can be opened",
     ),
     Rule(

@@ -8,9 +8,12 @@ from .....core.log.kafka.address import KafkaAddress
 from .....core.log.kafka.inspection import ClusterSeen
 from .....core.log.kafka.probe import Probed, probe
 from .....core.log.port import OUTBOX
-from ..check import Check
+from .....core.runtime.fitness import CLOCK_OFF_US_MAX
+from ..check import Check, Outcome
 
 AHEAD_WARN_MS: Final = 1_000.0
+AHEAD_FAIL_MS: Final = CLOCK_OFF_US_MAX / 1_000
+"""A node whose clock is so far off owns no shard."""
 SLOW_WARN_MS: Final = 1_000.0
 LISTENER: Final = (
     "does that broker reach its own address? It asks the transaction's coordinator over inter.broker.listener.name: give "
@@ -64,11 +67,12 @@ def _clocks(told: dict[str, Probed]) -> Iterator[Check]:
     aheads = {place: (one.ahead_ms, one.taken_ms / 2) for place, one in told.items() if one.ahead_ms is not None}
     off = {place: ahead for place, (ahead, unsure) in aheads.items() if abs(ahead) - unsure > AHEAD_WARN_MS}
     if off:
+        outcome: Outcome = "fail" if max(map(abs, off.values())) > AHEAD_FAIL_MS else "warn"
         seen = ", ".join(
             f"{place} is {abs(ms) / 1e3:.1f} s {'ahead' if ms > 0 else 'behind'}" for place, ms in off.items()
         )
         yield Check(
-            "kafka clock", "warn", seen, "run NTP on that host and on this one: messages age by the broker's clock"
+            "kafka clock", outcome, seen, "run NTP on that host and on this one: messages age by the broker's clock"
         )
     elif aheads:
         unsure = max(abs(ahead) + unsure for ahead, unsure in aheads.values())
