@@ -34,7 +34,8 @@ async def list_shards(*, options: Options = DEFAULTS) -> None:
     """List the shards: owner, state, epoch, how many messages wait in each lane, and the last commit.
 
     States: owned; orphaned (no live node has it); careful (it ended several times without progress, and handles one
-    message at a time); blocked (a transaction that does not end hides messages). JSON: an array of `shard, owner, epoch,
+    message at a time); blocked (a transaction that does not end hides messages); lost (it has handled more than a lane
+    ever held: the topic was made anew). JSON: an array of `shard, owner, epoch,
     sequence, committed_at, lag{critical, high, normal, low}, state`.
     """
     async with reading(options.url) as log:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ...core.log.port import EVENTS, LANES, Log, NodeInfo
+from ...core.log.port import EVENTS, LANES, Log, NodeInfo, Watermarks
 from ...core.runtime.commit_record import commit_summary
 from ...core.runtime.records import Commit
 from ...schemas import Contract
@@ -26,7 +26,8 @@ async def shard_items(log: Log, shards: Sequence[int], nodes: Sequence[NodeInfo]
     """Return the shards with what waits in their lanes (`lag`), and their `state`.
 
     `owned`; `orphaned` (no live node has it); `careful` (it ended several times without progress, and handles one
-    message at a time); `blocked` (a transaction that does not end hides messages from it).
+    message at a time); `blocked` (a transaction that does not end hides messages from it); `lost` (it has handled messages
+    beyond the end of a lane: the topic was deleted and made again, or restored from an older copy than the events).
     """
     return await asyncio.gather(*(_whole_item(log, shard, nodes) for shard in shards))
 
@@ -59,10 +60,14 @@ def _item(shard: int, nodes: Sequence[NodeInfo], last: Mapping[str, Any] | None)
 async def _whole_item(log: Log, shard: int, nodes: Sequence[NodeInfo]) -> dict[str, Any]:
     last = await last_commit(log, shard)
     positions = last["positions"] if last is not None else (0,) * len(LANES)
-    lags = [await _lag(log, lane, shard, position) for lane, position in zip(LANES, positions, strict=True)]
+    marks = [await log.watermarks(lane, shard) for lane in LANES]
     item = _item(shard, nodes, last)
-    item["lag"] = dict(zip(LANE_NAMES, lags, strict=True))
-    item["state"] = _state(item, last, blocked=await _blocked(log, shard))
+    item["lag"] = {
+        name: await _lag(log, lane, shard, position, mark)
+        for name, lane, position, mark in zip(LANE_NAMES, LANES, positions, marks, strict=True)
+    }
+    lost = any(position > mark.high for position, mark in zip(positions, marks, strict=True))
+    item["state"] = "lost" if lost else _state(item, last, blocked=await _blocked(log, shard))
     return item
 
 
@@ -74,9 +79,8 @@ def _state(item: Mapping[str, Any], last: Mapping[str, Any] | None, *, blocked: 
     return "careful" if last is not None and last["attempting"] else "owned"
 
 
-async def _lag(log: Log, lane: str, shard: int, position: int) -> int:
+async def _lag(log: Log, lane: str, shard: int, position: int, marks: Watermarks) -> int:
     """Count what waits: what is gone or hidden does not."""
-    marks = await log.watermarks(lane, shard)
     position, count = max(position, marks.start), 0
     while position < marks.stable and count < COUNTED_MAX:
         read = await log.read(lane, shard, position, headers=False)

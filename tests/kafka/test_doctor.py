@@ -257,3 +257,16 @@ def test_a_transaction_that_hangs_in_a_lane_is_found(kafka_url: str, tmp_path: P
     )
     _, found = doctor(kafka_url, tmp_path)
     assert found["shards"]["outcome"] == "ok"
+
+
+def test_messages_of_a_producer_with_librdkafkas_own_partitioner_are_strays(kafka_url: str, tmp_path: Path) -> None:
+    address = make(kafka_url)
+    for partitioner in ("murmur2_random", "consistent_random"):
+        producer = Producer({"bootstrap.servers": address.bootstrap[0], "partitioner": partitioner})
+        for number in range(20):
+            producer.produce(address.topic("inbox.normal"), b"value", f"component/web-{number}")
+        assert producer.flush(20) == 0
+        check = doctor(kafka_url, tmp_path)[1]["strays"]
+        assert check["outcome"] == ("ok" if partitioner == "murmur2_random" else "warn")
+    assert "of the newest 40 messages, for component/web-" in check["seen"]
+    assert "partitioner=murmur2_random" in check["todo"]

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from hms.console.cli.doctor.kafka.strays import stray_check
+from hms.console.cli.doctor.log import log_checks
 from hms.console.cli.node_item import node_item
 from hms.console.cli.shard_item import shard_item, shard_items
 from hms.core.log.port import HIGH, LOW, Draft, NodeInfo
@@ -9,7 +11,7 @@ from hms.core.log.simulated import SimulatedBroker
 from hms.core.runtime.commit_record import START, commit_draft
 from hms.core.runtime.records import Commit
 from hms.core.runtime.wire import Pen
-from hms.schemas import Contract
+from hms.schemas import Contract, partition_of
 
 NOW_US = 1_800_000_000_000_000
 NODES = [NodeInfo("n1", frozenset({0, 1}), 0, alive=True), NodeInfo("gone", frozenset({2}), 0, alive=False)]
@@ -128,3 +130,29 @@ def test_a_node_says_when_it_was_last_heard() -> None:
         "shards": [0, 1],
         "seen_at": "2027-01-15T08:00:00.000000Z",
     }
+
+
+def test_a_shard_that_has_handled_more_than_its_lane_ever_held_is_lost() -> None:
+    async def main() -> None:
+        log = SimulatedBroker(4).connect("cli")
+        writer = await log.open_writer(0, "n1")
+        await writer.commit([commit(0, (0, 0, 0, 9))])
+        assert [item["state"] for item in await shard_items(log, [0], NODES)] == ["lost"]
+        (check,) = [check for check in await log_checks(log) if check.name == "shards"]
+        assert (check.outcome, check.seen) == ("fail", "handled more than a lane ever held: 0")
+
+    asyncio.run(main())
+
+
+def test_messages_where_their_actors_do_not_live_are_strays_and_what_is_no_address_is_none() -> None:
+    async def main() -> None:
+        log = SimulatedBroker(4).connect("cli")
+        home = partition_of("component/web", 4)
+        await log.append([message(LOW, home), Draft(LOW, home, b"\xff/garbage", b"x"), Draft(LOW, home, b"", b"x")])
+        assert (await stray_check(log)).outcome == "ok"
+        await log.append([message(HIGH, (home + 1) % 4)])
+        check = await stray_check(log)
+        assert (check.outcome, check.seen) == ("warn", "1 of the newest 2 messages, for component/web")
+        assert "murmur2_random" in check.todo
+
+    asyncio.run(main())

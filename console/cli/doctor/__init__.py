@@ -65,6 +65,10 @@ async def _checks_of_log(url: str) -> list[Check]:
     try:
         async with reading(url) as log:
             checks += await log_checks(log)
+            if url.startswith("kafka:"):
+                from .kafka.strays import stray_check  # noqa: PLC0415 - as above
+
+                checks.append(await stray_check(log))
             checks += await fleet_checks(log)
             say(await freshness_line(log))
     except HmsError as error:

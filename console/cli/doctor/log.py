@@ -65,13 +65,18 @@ async def _shards(log: Log) -> AsyncIterator[Check]:
     items = await shard_items(log, range(log.partitions), await log.nodes())
     blocked = [str(item["shard"]) for item in items if item["state"] == "blocked"]
     careful = [str(item["shard"]) for item in items if item["state"] == "careful"]
+    lost = [str(item["shard"]) for item in items if item["state"] == "lost"]
+    if lost:
+        seen = f"handled more than a lane ever held: {', '.join(lost)}"
+        todo = "a topic was deleted and made again, or restored alone: restore all topics together, from one snapshot"
+        yield Check("shards", "fail", seen, todo)
     if blocked:
         todo = "find who hangs: `kafka-transactions.sh find-hanging`; abort it there, or end its process"
         yield Check("shards", "warn", f"a transaction that does not end hides messages of {', '.join(blocked)}", todo)
     if careful:
         todo = "wait: a message or timer kills the shard, and is buried at its second death (hms dead-letter list)"
         yield Check("shards", "warn", f"one message at a time: {', '.join(careful)}", todo)
-    if not blocked and not careful:
+    if not lost and not blocked and not careful:
         waiting = sum(sum(item["lag"].values()) for item in items)
         yield Check("shards", "ok", f"{waiting} messages wait")
 
