@@ -9,7 +9,7 @@ import structlog
 
 from ..app import App
 from ..clock import Clock, SystemClock
-from ..errors import HistoryBroken, NodeUnfit, OutsideError, WriterFenced
+from ..errors import HistoryBroken, NodeOutdated, NodeUnfit, OutsideError, WriterFenced
 from ..log.port import Assignment, Log, Membership
 from .fitness import LOOK_EVERY_S, Fitness
 from .history import History, LogHistory
@@ -34,6 +34,8 @@ class NodeStatistics(NamedTuple):
     """Shards whose history does not hold; they are not opened again without a new start."""
     unfit: str = ""
     """Why it owns nothing: its clock is off, or its code older than the log."""
+    outdated: bool = False
+    """Whether that is for good: only a new start, with newer code, helps."""
 
 
 class Node:
@@ -116,7 +118,9 @@ class Node:
     def statistics(self) -> NodeStatistics:
         """Return what runs now."""
         shards = tuple(shard.statistics() for _, shard in sorted(self._shards.items()))
-        return NodeStatistics(self.name, shards, tuple(self._broken.values()), str(self._unfit or ""))
+        broken = tuple(self._broken.values())
+        unfit = self._unfit
+        return NodeStatistics(self.name, shards, broken, str(unfit or ""), isinstance(unfit, NodeOutdated))
 
     def open_shards(self) -> dict[int, Shard]:
         """Return the shards that are open here now, by number."""
@@ -244,9 +248,9 @@ class Node:
             shard = Shard(number, self._around, excused=excused)
             excused = False
             try:
-                if await self._membership.confirm(number, self._generation):
+                if await self._confirmed(number):
                     await shard.open()
-                    if await self._membership.confirm(number, self._generation):
+                    if await self._confirmed(number):
                         self._shards[number] = shard
                         await shard.run()
                         return
@@ -274,6 +278,16 @@ class Node:
             delay_s = BACKOFF_FIRST_S if shard.progressed else delay_s
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, BACKOFF_MAX_S)
+
+    async def _confirmed(self, number: int) -> bool:
+        """Ask whether the shard is this node's; a newer generation that left it here is no reason to open it again."""
+        generation = self._generation
+        while not await self._membership.confirm(number, generation):
+            newest = await self._membership.assignment()
+            if newest.generation == generation or number not in newest.shards:
+                return False
+            generation = newest.generation
+        return True
 
 
 def _code_version(behaviours: Behaviours) -> str:

@@ -143,6 +143,20 @@ def test_a_node_without_an_app_that_the_log_holds_says_which_and_ends_with_1(fol
     assert "--app" in said
 
 
+def test_a_node_that_a_later_app_made_too_old_takes_over_nothing_and_ends_with_1(folder: Path) -> None:
+    nodes = [start(folder, "--name", "old")]
+    try:
+        wait_owning(nodes[0], 16)
+        nodes.append(start(folder, "--app", "counting:app", "--name", "new"))
+        wait_owning(nodes[1], 8)
+        nodes[1].send_signal(signal.SIGTERM)
+        _, errors = nodes[0].communicate(timeout=30)
+        assert nodes[0].returncode == 1
+        assert "missing: counting:counter" in errors
+    finally:
+        ended(nodes)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
