@@ -55,17 +55,18 @@ class Fitness:
         """Raise `ClockOff` if the wall clock is over a minute off the log's. Costs nothing for 10 s, unless it was set."""
         if self._was_right():
             return
-        before_us = self._clock.wall_us()
+        begun_us = self._clock.monotonic_us()
         log_us = await self._log.clock_us()
+        now_us = self._clock.monotonic_us()
         after_us = self._clock.wall_us()
-        off_us = before_us - log_us if before_us > log_us else min(0, after_us - log_us)
+        before_us = after_us - (now_us - begun_us)  # by the clock as it is now: it may have been set meanwhile
+        off_us = max(0, before_us - log_us) or min(0, after_us - log_us)
         if abs(off_us) > CLOCK_OFF_US_MAX:
             raise ClockOff(
                 f"expected this node's clock within {CLOCK_OFF_US_MAX // 1_000_000} s of the log's; it shows "
                 f"{_text(after_us)}, the log's (that of the append times) {_text(log_us)}: {abs(off_us) / 1e6:.0f} s "
                 f"{'ahead' if off_us > 0 else 'behind'}. Repair the one that is wrong (NTP); until then this node owns no shard"
             )
-        now_us = self._clock.monotonic_us()
         self._clock_seen = (now_us, after_us - now_us)
 
     def _was_right(self) -> bool:
