@@ -7,6 +7,7 @@ after a commit that comes too late: the former member then stays in the group, a
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +31,7 @@ logger = structlog.get_logger("hms.node")
 SETTLE_S: Final = 0.25
 """How long one waits for the other shards that are to be released, so that they go in one rebalance."""
 LEAVE_S: Final = 3.0
+NEWS_S: Final = 2.0
 _PROTOCOL_TYPE: Final = "consumer"
 _NO_RETENTION: Final = -1
 _OLD_GENERATION: Final = 22
@@ -76,6 +78,7 @@ class Oracle:
         self._placements: tuple[Placement, ...] = ()
         self._held: set[int] = set()
         self._join_due = asyncio.Event()
+        self._news = asyncio.Event()
         self._settling: asyncio.TimerHandle | None = None
         self._left = False
         self._unheard = False
@@ -112,18 +115,32 @@ class Oracle:
     # --- what the node asks -------------------------------------------------------------------------------------
 
     async def confirm(self, shard: int, generation: int) -> bool:
-        """Ask the group: a commit that it takes only from a member of that very generation. Raises `LogUnreachable`."""
+        """Ask the group: a commit that it takes only from a member of that very generation. Raises `LogUnreachable`.
+
+        When the group says that the generation is over, the answer waits for the next assignment, so that who asks then
+        can ask about that one.
+        """
         place = (self._cluster.address.settings_topic, [(0, 0, f"{self._node} confirms shard {shard}")])
         request = OffsetCommitRequest(self._group, generation, self._member, _NO_RETENTION, [place])
         attempts = Attempts()
         try:
             async with asyncio.timeout(self._cluster.deadline_s):
                 while not self._left and self._owns(shard, generation):
-                    if (answer := await self._confirmed(request, attempts)) is not None:
-                        return answer and self._owns(shard, generation)
+                    if (answer := await self._confirmed(request, attempts)) is None:
+                        continue
+                    if not answer:
+                        await self._wait_news(generation)
+                    return answer and self._owns(shard, generation)
         except TimeoutError as error:
             raise LogUnreachable(f"confirm shard {shard}: no answer (last: {attempts.failed_by})") from error
         return False
+
+    async def _wait_news(self, generation: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NEWS_S):
+                while self._known.generation == generation:
+                    self._news.clear()
+                    await self._news.wait()
 
     def release(self, shard: int) -> None:
         """Hand a shard that was taken from this node to its next owner: with the others that are on their way, if any."""
@@ -204,12 +221,15 @@ class Oracle:
             for member, claim in claims.items()
         ]
 
-    def _learn(self, generation: int, placements: tuple[Placement, ...], released: frozenset[int] = frozenset()) -> None:
+    def _learn(
+        self, generation: int, placements: tuple[Placement, ...], released: frozenset[int] = frozenset()
+    ) -> None:
         self._placements = placements
         self._held = {shard for shard, one in enumerate(placements) if one.holder == self._node}
         self._known = Assignment(generation, frozenset(_owned(placements, self._node)))
         for shard in released - self._known.shards:
             self.release(shard)
+        self._news.set()
         self._changed(self._known)
 
     # --- staying ------------------------------------------------------------------------------------------------
