@@ -73,7 +73,7 @@ def test_a_broker_whose_disk_is_full_loses_nothing_that_it_acknowledged(
         await run.until(lambda: not broker.runs, 60, lambda: broker.output[-2_000:])
         how.append(f"the broker ended by itself after {run.load.answered} operations")
         small.free()
-        await asyncio.to_thread(broker.start)
+        await asyncio.to_thread(broker.restart)
         await run.load.wait_answered(150)
 
     cluster = Cluster(tmp_path / "kafka", brokers=1, heap="384m")

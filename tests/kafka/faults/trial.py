@@ -12,36 +12,18 @@ from confluent_kafka import Consumer, TopicPartition
 from hms.core.log.kafka import KafkaLog
 from hms.core.log.port import EVENTS, LANES, Log
 from hms.core.runtime.history import LogHistory
-from hms.core.runtime.restore import ShardMemory, restore
+from hms.core.runtime.restore import restore
 from hms.core.runtime.shard_options import ShardOptions
-from hms.core.testing.simulation.acts import timers_are_exact
 from hms.core.testing.simulation.cast import behaviours
-from hms.core.testing.simulation.evidence import Evidence, Witnesses
-from hms.core.testing.simulation.promises import (
-    acknowledged_means_durable,
-    at_most_once,
-    bad_input_is_refused_or_buried,
-    fenced_records_are_never_visible,
-    replay_is_exact,
-    state_is_the_fold,
-)
+from hms.core.testing.simulation.evidence import Evidence
 
 from ..handles import make
-from . import history
+from .judgement import broken, gathered
 from .nodes import Nodes
 from .workload import Workload
 
 PARTITIONS = 4
 SETTLE_S = 90
-CHECKS = (
-    acknowledged_means_durable,
-    at_most_once,
-    fenced_records_are_never_visible,
-    bad_input_is_refused_or_buried,
-    timers_are_exact,
-    *history.CHECKS,
-)
-Written = list[tuple[str, int, int, str]]
 
 
 class Trial:
@@ -49,7 +31,7 @@ class Trial:
 
     def __init__(self, url: str, nodes: Nodes, load: Workload, log: KafkaLog) -> None:
         self.url, self.nodes, self.load, self.log = url, nodes, load, log
-        self.written: Written = []
+        self.written: list[tuple[str, int, int, str]] = []
         """(topic, partition, offset, kind) of what a stranger wrote into the lanes: each must get a verdict."""
 
     @property
@@ -103,7 +85,11 @@ async def trial(
             run = Trial(url, nodes, Workload(log, seed, pause_s), log)
             await _live(run, names, fault)
             await asyncio.to_thread(nodes.drain)
-        return await judged(run, look)
+        evidence = await gathered(log, run.load.operations, run.written)
+        found = await broken(evidence)
+        assert not found, f"{len(found)} times:\n" + "\n".join(line[:1_000] for line in found[:8])
+        look(evidence)
+        return summary(run, evidence)
     finally:
         await log.close()
 
@@ -127,12 +113,6 @@ async def _live(run: Trial, names: tuple[str, ...], fault: Fault) -> None:
         await asyncio.gather(load, acting, return_exceptions=True)
 
 
-async def memories(log: Log) -> dict[int, ShardMemory]:
-    """Return what each shard's next owner would know."""
-    cold = LogHistory(log)
-    return {shard: await restore(log, shard, behaviours(), ShardOptions(), cold) for shard in range(log.partitions)}
-
-
 async def settled(log: Log) -> bool:
     """Tell whether everything in the lanes is consumed."""
     for shard in range(log.partitions):
@@ -141,21 +121,6 @@ async def settled(log: Log) -> bool:
         if any(position < mark.high for position, mark in zip(memory.head.positions, marks, strict=True)):
             return False
     return True
-
-
-async def judged(run: Trial, look: Callable[[Evidence], None]) -> str:
-    """Hold the promises and the clients' histories against the log, read from its first record on."""
-    witnesses = Witnesses(run.load.operations, (), (), run.written, clocks_right=True)
-    evidence = await Evidence(run.log, ShardOptions(), witnesses, await memories(run.log)).gather()
-    before = await evidence.ends()
-    broken = [f"{check.__name__}: {line}" for check in CHECKS for line in check(evidence)]
-    broken += [f"state_is_the_fold: {line}" for line in await state_is_the_fold(evidence)]
-    broken += [f"replay_is_exact: {line}" for line in await replay_is_exact(evidence)]
-    if await evidence.ends() != before:
-        broken.append("looking at the log wrote something")
-    assert not broken, f"{len(broken)} times:\n" + "\n".join(line[:1_000] for line in broken[:8])
-    look(evidence)
-    return summary(run, evidence)
 
 
 def summary(run: Trial, evidence: Evidence) -> str:

@@ -63,7 +63,7 @@ class Workload:
         """Let every client end with what it is doing."""
         self._ending.set()
 
-    async def wait_answered(self, more: int, seconds: float = 90) -> None:
+    async def wait_answered(self, more: int, seconds: float = 150) -> None:
         """Wait until so many more wishes have arrived."""
         enough = self.answered + more
         async with asyncio.timeout(seconds):
