@@ -102,7 +102,7 @@ class Host:
     @property
     def leaseless(self) -> bool:
         """Whether something waits for a lease."""
-        return any(hosted.leaseless for hosted in self._components.values())
+        return any(hosted.permit.leaseless for hosted in self._components.values())
 
     def number(self) -> tuple[int, int]:
         """Return (session, sequence) for something said beside the facts; later than all of them so far."""

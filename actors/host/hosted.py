@@ -16,6 +16,7 @@ from .host_id import boot_id
 from .inventory import Phase
 from .journal import Entry, Journal
 from .lag import Lag
+from .permit import Permit
 from .process import Process, ShimMissing
 from .reporter import Reporter
 from .runs import Run, RunState
@@ -46,13 +47,12 @@ class HostedComponent:
         self.seen: Seen = "live"
         self.attendance: Attendance | None = None
         self.trouble = ""
-        self.leaseless = False
-        """Whether it is only for want of a lease that nothing is started."""
-        self._leases: dict[int, Lease] = {}
-        self._hold_until = self._held_from_now()
         self._reporter, self._lag, self._log_away = reporter, lag, log_away
         self._accepting = asyncio.Lock()
         self._changed = asyncio.Event()
+        self.permit = Permit(self._changed.set)
+        if self.journal.entry is not None:
+            self.permit.hold(self.journal.entry.command)
         self._settled = asyncio.Event()
         self._leaving: list[Process] = []
         self._restart_at: float | None = None
@@ -80,7 +80,7 @@ class HostedComponent:
             return True
         self._halted = self._heal = False
         self._restart_at = None
-        self._hold_until = self._held_from_now()
+        self.permit.hold(command)
         self._kill = command.kill
         if self._kill and self.process is not None:
             self._killing = begin(self._kill_now(self.process), f"kill {self.name}")
@@ -134,12 +134,10 @@ class HostedComponent:
 
     def renew(self, incarnation: int, lease: Lease) -> None:
         """Let that incarnation start, and run, until the lease is over."""
-        self._leases = {incarnation: lease}
+        self.permit.grant(incarnation, lease)
         if self.process is not None and self.process.run.incarnation == incarnation:
             self.process.renew(lease)
             self._watch_lease(self.process, lease)
-        elif self.leaseless:
-            self._changed.set()
 
     def note(self, sample: Sample) -> None:
         """Compare a sample with the limits."""
@@ -187,6 +185,7 @@ class HostedComponent:
                     await self._changed.wait()
 
     async def _reconcile(self) -> None:
+        self.permit.leaseless = False  # unless a start is wanted, and wants one, below
         if self.process is not None and self._to_be_stopped(self.process.run):
             await self._stop(self.process)
         if self._restart_is_due():
@@ -194,21 +193,8 @@ class HostedComponent:
         entry = self.journal.entry
         if self.process is None and entry is not None and not self._halted and entry.command.desired == "up":
             run = Run.of(self.folder, entry.command.incarnation, entry.attempt)
-            if self._never_begun(run) and self._may_start(entry.command):
+            if self._never_begun(run) and self.permit.to_start(entry.command):
                 await self._start(run, entry.command)
-
-    def _held_from_now(self) -> float:
-        entry = self.journal.entry
-        return boot_seconds() + (entry.command.hold_ms / 1_000 if entry is not None else 0.0)
-
-    def _may_start(self, command: HostCommand) -> bool:
-        """Tell whether nobody else can be running it now, and it may run for a while."""
-        lease = self._leases.get(command.incarnation)
-        self.leaseless = command.leased and (lease is None or lease.over)
-        left_s = self._hold_until - boot_seconds()
-        if left_s > 0:
-            asyncio.get_running_loop().call_later(left_s, self._changed.set)
-        return left_s <= 0 and not self.leaseless
 
     def _watch_lease(self, process: Process, lease: Lease) -> None:
         left_s = max(0.0, lease.end - boot_seconds()) + FENCE_SLACK_S
@@ -234,8 +220,7 @@ class HostedComponent:
     async def _start(self, run: Run, command: HostCommand) -> None:
         self.phase, self.run, self.ending, self.attendance = "starting", run, None, None
         try:
-            lease = self._leases.get(command.incarnation) if command.leased else None
-            process = await Process.start(run, command, lease)
+            process = await Process.start(run, command, self.permit.lease(command))
         except ShimMissing as error:
             if await asyncio.to_thread(run.abandon, str(error)):
                 self._tell_end(run, run.exit())

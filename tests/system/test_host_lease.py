@@ -227,6 +227,18 @@ def test_a_down_takes_a_held_start_back(tmp_path: Path) -> None:
     run(tmp_path, work)
 
 
+def test_a_down_takes_a_start_back_that_waits_for_a_lease(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        await desk.host.obey(leased(1))
+        await until(lambda: desk.host.leaseless)
+        await desk.host.obey(command("web", 1, desired="down"))
+        await until(lambda: not desk.host.leaseless)
+        desk.host.renew("web", 1, lease_of(60))
+        assert not desk.heard(Started)
+
+    run(tmp_path, work)
+
+
 @pytest.mark.parametrize("lease", [[], ["[0.0, 0.0]"]], ids=["none", "of another boot, or over"])
 def test_a_shim_starts_nothing_without_a_lease(tmp_path: Path, lease: list[str]) -> None:
     spec = ComponentSpec(id="web", command=("touch", str(tmp_path / "made")))
