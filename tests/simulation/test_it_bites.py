@@ -1,4 +1,4 @@
-"""The simulation bites: each of seven deliberate bugs, put in place of one function, is caught within a few hundred worlds."""
+"""The simulation bites: each of nine deliberate bugs, put in place of one function, is caught within a few hundred worlds."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -14,6 +14,7 @@ from hms.core.log.port import EVENTS, Log, Watermarks
 from hms.core.log.simulated.writer import SimulatedWriter
 from hms.core.runtime import restore as restoring
 from hms.core.runtime import shard as opening
+from hms.core.runtime.fitness import Fitness
 from hms.core.runtime.inbound import Inbound
 from hms.core.runtime.shard import Shard
 from hms.core.runtime.turn import Turn
@@ -101,6 +102,28 @@ def timer_before_catching_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Shard, "_timers_may_fire_until", at_once)
 
 
+def any_clock(patch: pytest.MonkeyPatch) -> None:
+    """A node owns shards whatever its clock says."""
+
+    async def believe(_: Fitness) -> None:
+        pass
+
+    patch.setattr(Fitness, "check_clock", believe)
+
+
+def any_code(patch: pytest.MonkeyPatch) -> None:
+    """A node owns shards of apps that it does not run, and passes over what is theirs."""
+
+    async def believe(_: Fitness) -> None:
+        pass
+
+    def pass_over(_: restoring.ShardMemory, __: str, ___: str) -> None:
+        pass
+
+    patch.setattr(Fitness, "check_apps", believe)
+    patch.setattr(restoring.ShardMemory, "strange", pass_over)
+
+
 def stale_incarnation_believed(patch: pytest.MonkeyPatch) -> None:
     """What is said of an incarnation of yesterday is taken for the one of today."""
 
@@ -122,6 +145,8 @@ def stale_incarnation_believed(patch: pytest.MonkeyPatch) -> None:
         (effect_before_commit, "effects"),
         (positions_apart_from_events, "promise 2"),
         (timer_before_catching_up, "timers"),
+        (any_clock, "clocks"),
+        (any_code, "promise 5"),
     ],
 )
 def test_a_deliberate_bug_breaks_its_promise(bug: Bug, promise: str, monkeypatch: pytest.MonkeyPatch) -> None:
