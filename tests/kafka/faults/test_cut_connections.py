@@ -12,6 +12,9 @@ from .intensity import SEED, drawn, many
 from .trial import Trial, trial
 
 CUTS = many(12, 60)
+SILENCES = many(1, 4)
+SILENT_S = 11.0
+"""Longer than anybody waits for the end of a commit."""
 WHERE = (
     (Api.END_TXN, "answer"),
     (Api.END_TXN, "answer"),
@@ -28,6 +31,8 @@ def test_connections_cut_in_mid_commit_leave_no_commit_half_done_or_done_twice(
 ) -> None:
     random = drawn()
 
+    unknown: list[int] = []
+
     async def cutting(run: Trial) -> None:
         for number in range(CUTS):
             await run.load.wait_answered(random.randint(5, 40))
@@ -36,11 +41,21 @@ def test_connections_cut_in_mid_commit_leave_no_commit_half_done_or_done_twice(
                 await asyncio.to_thread(proxy.cut)  # everybody's, at once
             else:
                 proxy.expect(api, at, "cut")
+        for _ in range(SILENCES):
+            await run.load.wait_answered(random.randint(20, 60))
+            proxy.expect(Api.END_TXN, "answer", "drop")
+            proxy.silence()
+            await asyncio.sleep(SILENT_S)
+            proxy.speak()
         await run.load.wait_answered(50)
+        unknown.append(sum(len(run.nodes.said(name, "no answer to the end")) for name in run.nodes.running))
 
     # Nodes and clients are both behind the proxy: a produce that is cut may be either's.
     seen = asyncio.run(trial(tmp_path, proxy.bootstrap, SEED, cutting, pause_s=0.02))
     cut = Counter(f"{fault.at} of {Api(fault.api).name.lower()}" for fault in proxy.done)
     assert cut, "expected some of the cuts to happen"
     told = ", ".join(f"{count} {what}" for what, count in sorted(cut.items()))
-    saw(f"cut: {told}, {CUTS // 4} times all at once; {seen}")
+    saw(
+        f"cut or dropped: {told}; {CUTS // 4} times all at once, {SILENCES} times silence for {SILENT_S:g} s; "
+        f"{unknown[0]} commits of unknown outcome; {seen}"
+    )
