@@ -80,10 +80,11 @@ def test_nodes_can_be_many() -> None:
     assert not {"container_name", "hostname", "ports"} & services()["node"].keys()
 
 
-def test_who_needs_the_topics_waits_for_them() -> None:
-    assert services()["init"]["depends_on"] == {"kafka": {"condition": "service_healthy"}}
+def test_who_needs_the_topics_waits_for_them_and_is_stopped_before_the_broker() -> None:
+    broker = {"kafka": {"condition": "service_healthy"}}
+    assert services()["init"]["depends_on"] == broker
     for name in ("node", "up"):
-        assert services()[name]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
+        assert services()[name]["depends_on"] == {**broker, "init": {"condition": "service_completed_successfully"}}
 
 
 def test_every_listener_of_the_broker_is_advertised_where_its_clients_reach_it() -> None:
