@@ -6,18 +6,23 @@ deadline that passed in vain the next call starts from these once more: a cluste
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from aiokafka import errors
-from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
 from ...errors import LogUnreachable
 from .address import KafkaAddress
+from .client import Client
 from .failures import DEADLINE_S, FAILURES, FORBIDDEN, describe, failure
 from .first_contact import bootstrap
+
+logging.getLogger("aiokafka").addHandler(
+    logging.NullHandler()
+)  # what fails is raised; who configures logging sees it all
 
 REQUEST_MS: Final = 5_000
 """For one question to one broker; a long poll ends well before."""
@@ -42,7 +47,7 @@ class Cluster:
         self.deadline_s = deadline_s
         self.closed = False
         self.arguments = address.client_kwargs()
-        self.client = AIOKafkaClient(
+        self.client = Client(
             **self.arguments, client_id=client_id, request_timeout_ms=REQUEST_MS, metadata_max_age_ms=METADATA_MS
         )
         self._topics = [address.topic(topic) for topic in topics]

@@ -78,7 +78,7 @@ class KafkaLog:
     async def read(
         self, topic: str, partition: int, position: int, *, records_max: int = 500, headers: bool = True
     ) -> Slice:
-        """Return committed records; at a place that is waited for, what came in the last milliseconds may not be seen yet."""
+        """Return committed records; of an inbox that is waited for, what came in the last milliseconds may not be seen yet."""
         self._places.check_place(topic, partition)
         return await self._reader.read(topic, partition, position, min(records_max, RECORDS_MAX), headers=headers)
 
@@ -89,6 +89,8 @@ class KafkaLog:
 
     async def wait(self, positions: Mapping[tuple[str, int], int], timeout_ms: int) -> None:
         """Return when there is something to read at one of the positions, or after the timeout."""
+        for topic, partition in positions:
+            self._places.check_place(topic, partition)
         await self._reader.wait(positions, timeout_ms)
 
     async def open_writer(self, shard: int, owner: str) -> KafkaWriter:  # noqa: ARG002 Kafka knows owners by their epoch

@@ -10,7 +10,7 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from ...errors import PositionTrimmed
 from ..limits import beyond_the_end
-from ..port import Slice, Watermarks
+from ..port import LANES, OUTBOX, Slice, Watermarks
 from .cluster import Cluster
 from .committed import Buffer
 from .failures import check_code
@@ -26,6 +26,10 @@ LEFT_OVER_BYTES: Final = 32 << 20
 """What is kept of fetched and not yet read records of all places together."""
 BEYOND_MAX: Final = 3
 """So often a position beyond the end is asked again: a new leader may not know its end yet."""
+INBOXES: Final = frozenset((*LANES, OUTBOX))
+"""Read again and again where nothing is: there, what the long poll said last is believed. Elsewhere an empty slice must mean that
+nothing was there when it was asked for: who restores stops at it.
+"""
 OUT_OF_RANGE: Final = 1
 EARLIEST, LATEST = -2, -1
 UNCOMMITTED: Final = 0
@@ -50,7 +54,7 @@ class Reader:
         buffer = self._tails.buffer(place, position)
         if buffer is not None:
             return buffer.take(records_max, headers=headers)
-        if self._tails.knows_nothing_new(place, position):
+        if topic in INBOXES and self._tails.knows_nothing_new(place, position):
             return Slice([], position)
         what = f"read {topic}/{partition} at {position}"
         beyond = 0
@@ -71,7 +75,9 @@ class Reader:
     async def watermarks(self, topic: str, partition: int) -> Watermarks:
         """Return the partition's start, last stable offset and high watermark, asked now."""
         place = (topic, partition)
-        return await self._cluster.insist(lambda: self._marks(place), f"watermarks of {topic}/{partition}")
+        marks = await self._cluster.insist(lambda: self._marks(place), f"watermarks of {topic}/{partition}")
+        self._tails.written(place, marks.stable - 1)
+        return marks
 
     async def wait(self, positions: Mapping[Place, int], timeout_ms: int) -> None:
         """Return when there is something to read at one of the positions, or after the timeout."""
@@ -82,7 +88,7 @@ class Reader:
         await self._tails.wait(positions, timeout_ms / 1000)
 
     def written(self, place: Place, offset: int) -> None:
-        """Take note that this handle wrote a record: a tail that has not seen it yet is not believed to be empty."""
+        """Take note that there is a record: a tail that has not seen it yet is not believed to be empty."""
         self._tails.written(place, offset)
 
     async def close(self) -> None:
