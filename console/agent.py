@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from typing import Annotated, Final
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
@@ -11,7 +12,7 @@ from ..actors.agent.agent import PERIOD_MS
 from ..actors.agent.binding import Binding
 from ..actors.host import HostBusy
 from ..actors.host.host_id import host_id, state_folder
-from ..core.errors import LogUnreachable
+from ..core.errors import OutsideError
 from ..core.log.open import open_log
 from ..core.log.port import Log
 from ..core.runtime.collector import relax
@@ -23,6 +24,8 @@ from .session.lasting_output import outlive_output
 
 HostOption = Annotated[str, Parameter(help="Which of the fleet file's hosts this one is")]
 POLL_S: Final = 0.5
+RETRY_S: Final = 2.0
+T = TypeVar("T")
 
 
 def agent(*, host: HostOption, heartbeat_ms: HeartbeatOption = PERIOD_MS, options: Options = DEFAULTS) -> int:
@@ -46,29 +49,35 @@ async def _run(name: str, heartbeat_ms: int, options: Options) -> int:
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
     log = await open_log(options.url)
     try:
-        binding = await _fleet_of(log, ending)
+        binding = await _until_answered(lambda: _fleet_of(log, ending), ending)
         if binding is not None:
-            await claim_name(log, name, host_id(state_folder()))
+            await _until_answered(lambda: claim_name(log, name, host_id(state_folder())), ending)
             await _attend(log, binding, name, heartbeat_ms, ending)
     finally:
         await log.close()
     return Exit.OK
 
 
+async def _until_answered(question: Callable[[], Awaitable[T]], ending: asyncio.Event) -> T | None:
+    """Ask until the log answers: an agent that gave up would leave its host alone. None if told to end before."""
+    while not ending.is_set():
+        try:
+            return await question()
+        except OutsideError as error:
+            say(f"hms: {error}")
+            await _within(ending, RETRY_S)
+    return None
+
+
 async def _fleet_of(log: Log, ending: asyncio.Event) -> Binding | None:
     """Wait until a fleet is at home on the log; None if told to end before."""
     told = False
-    while not ending.is_set():
-        try:
-            if (bound := await binding_of(log)) is not None:
-                return bound
-        except LogUnreachable as error:
-            say(f"hms: {error}")
+    while (bound := await binding_of(log)) is None and not ending.is_set():
         if not told:
             say(f"hms: {log.url} holds no fleet yet: waiting for the first `hms up`")
             told = True
         await _within(ending, POLL_S)
-    return None
+    return bound
 
 
 async def _within(ending: asyncio.Event, seconds: float) -> None:
@@ -80,7 +89,7 @@ async def _attend(log: Log, binding: Binding, name: str, heartbeat_ms: int, endi
     agent = await HostAgent.open(binding.fleet, name=name, period_ms=heartbeat_ms)
     try:
         adopted = agent.running()
-        await agent.connect(log, binding)
+        await _until_answered(lambda: agent.connect(log, binding), ending)
         say(f"hms: agent of {binding.fleet} on {name}, {log.url}{_taken_over(adopted)}")
         await ending.wait()
         await agent.disconnect()
