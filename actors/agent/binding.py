@@ -54,7 +54,7 @@ def check(bound: Binding, url: str, fleet: str, host: str) -> None:
     if bound.host != host:
         raise LogBoundElsewhere(
             f"{url}: fleet {fleet!r} is bound to the host {bound.host}, this one is {host}; "
-            "run it there, or use another log here (--log URL)"
+            "run it there, or be another host of it here (hms agent --host NAME), or use another log (--log URL)"
         )
 
 
