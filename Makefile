@@ -26,9 +26,10 @@ demo: $(VENV)/.installed ## a small fleet, real faults, and what HMS does about 
 	$(bin)/hms demo $(ARGS)
 
 test: $(VENV)/.installed-dev ## the whole test suite on the built wheel
+	@$(bin)/python tests/kafka/jars.py || true # without a Kafka the last line says what did not run
 	$(bin)/pytest $(ARGS)
 
-kafka: $(VENV)/.made ## fetch the Kafka that the tests run, with Maven for Java 17 (they do so themselves, or use Docker, or HMS_TEST_KAFKA)
+kafka: $(VENV)/.made ## fetch the Kafka that the tests run (with Maven, for Java 17; `make test` does it too, if it can)
 	$(bin)/python tests/kafka/jars.py
 
 check: $(VENV)/.installed-dev ## format, lint, types (on the built wheel), layers
