@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,6 +51,7 @@ class Hosts:
         self.folder = folder
         self.url = url
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._pause = threading.Event()
         (folder / "member.py").write_text(MEMBER)
 
     def write(self, components: dict[str, dict[str, Any]]) -> None:
@@ -96,7 +98,7 @@ class Hosts:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{what} never came\n{self.complaints()}"
-            time.sleep(0.02)
+            self._pause.wait(0.02)
 
     def pass_lease(self) -> None:
         """Wait for as long as one lease lasts."""
