@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from hms.core.errors import ValidationFailed
+from hms.core.errors import LogUnreachable, ValidationFailed
 from hms.core.log.kafka.address import KafkaAddress
 from hms.core.log.kafka.creation import create, look
 from hms.core.log.open import open_log
@@ -216,3 +216,24 @@ def test_three_brokers_get_three_copies_and_a_topic_with_one_is_spread_by_the_li
     assert rest.what == "min.insync.replicas"
     paste([rest.repair], tmp_path)
     assert init(url)[1]["deviations"] == []
+
+
+def test_looking_makes_no_topic_even_where_the_brokers_would(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker({"auto.create.topics.enable": "true"})
+    url = f"kafka://{broker.bootstrap}/shop"
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    for words in (("node", "list"), ("node",), ("log", "init", "--plan"), ("doctor",)):
+        done = subprocess.run([*HMS, *words, "--log", url], capture_output=True, text=True, timeout=60, check=False)
+        assert "hms log init" in done.stdout + done.stderr or words[0] == "log"
+    assert [name for name in admin.list_topics(timeout=20).topics if name.startswith("shop")] == []
+
+    async def main() -> None:
+        await _make(KafkaAddress.parse(url))
+        log = await open_log(url)
+        admin.delete_topics(["shop.events"])["shop.events"].result(20)
+        with pytest.raises(LogUnreachable, match=r"the topic shop\.events is not there"):
+            await log.watermarks("hms.events", 0)
+        assert "shop.events" not in admin.list_topics(timeout=20).topics
+        await log.close()
+
+    asyncio.run(main())

@@ -1,0 +1,34 @@
+"""aiokafka's client, but asking for a topic never makes it.
+
+Where brokers create topics by themselves, naming a missing one in a question is enough: a log would come into being by
+looking for it, and a deleted topic would be back, empty and with the wrong settings, before anybody hears of it.
+"""
+
+import random
+from collections.abc import Iterable
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.protocol.metadata import MetadataRequest
+
+from .failures import FAILURES
+
+
+class Client(AIOKafkaClient):  # type: ignore[misc] # it has no types
+    """Connections to the brokers of a cluster, and its metadata."""
+
+    async def _metadata_update(self, cluster_metadata: ClusterMetadata, topics: Iterable[str]) -> bool:
+        brokers = [broker.nodeId for broker in self.cluster.brokers()]
+        if not topics or not brokers:  # all topics, or the first connection alone: nothing is named
+            return bool(await super()._metadata_update(cluster_metadata, topics))
+        request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
+        for broker in random.sample(brokers, len(brokers)):
+            try:
+                metadata = await self.send(broker, request)
+            except FAILURES:
+                continue
+            if metadata.brokers:
+                cluster_metadata.update_metadata(metadata)
+                return True
+        cluster_metadata.failed_update(None)
+        return False
