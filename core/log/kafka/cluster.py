@@ -147,8 +147,9 @@ class _Tries:
             return
         self._missing_since = self._missing_since or time.monotonic()
         if time.monotonic() - self._missing_since > MISSING_S:
+            topic = " ".join(map(str, error.args))
             raise LogUnreachable(
-                f"{self._what}: the topic {' '.join(map(str, error.args))} is not there; was it deleted? `hms log init` makes topics"
+                f"{self._what}: the topic {topic} is not there; was it deleted? `hms log init` makes topics"
             ) from error
 
     def pause_s(self) -> float:
