@@ -3,8 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from ..system.rolling import ASKS_BETWEEN, Nodes, restart_in_turn
 from .logs import make_log
+
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_rolling_restart_of_three_nodes_under_load_fails_no_ask_and_loses_none(

@@ -12,6 +12,8 @@ import pytest
 from ..system.several_hosts import FAILS_OVER, Hosts, assert_one_after_the_other, shim_of
 from .logs import make_log
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def hosts(tmp_path: Path, kafka_url: str) -> Iterator[Hosts]:
@@ -28,7 +30,7 @@ def test_components_run_where_they_are_placed_and_a_killed_agents_one_fails_over
     for host in ("home", "east", "west"):
         hosts.start(host)
     for name in ("web", "rooted", "db", "here"):
-        hosts.wait("ComponentStarted", name, seconds=40)
+        hosts.wait("ComponentStarted", name, seconds=90)
     placed = [hosts.hosts_of(name) for name in ("web", "rooted", "db", "here")]
     assert placed == [["east"], ["east"], ["west"], ["home"]]
     hosts.kill("east")
@@ -46,7 +48,7 @@ def test_a_host_that_was_stopped_past_its_lease_ends_its_copy_before_it_runs_on(
     hosts.write({"web": {**FAILS_OVER, "manner": "stubborn"}})
     for host in ("home", "east", "west"):
         hosts.start(host)
-    pid = hosts.wait("ComponentStarted", "web", seconds=40)["pid"]
+    pid = hosts.wait("ComponentStarted", "web", seconds=90)["pid"]
     hosts.until(lambda: bool(hosts.diary("beat")), what="the component's own word")
     shim = shim_of(pid)
     (hosts.folder / "web.lock").unlink()  # a stopped process keeps its lock; its beats are the evidence here

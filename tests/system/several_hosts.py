@@ -89,12 +89,12 @@ class Hosts:
         mine = [each for each in told if each["envelope"]["source"].partition("/")[2] == component]
         return [each["data"] for each in mine if each["envelope"]["type"] == f"hms.{kind}"]
 
-    def wait(self, kind: str, component: str, count: int = 1, seconds: float = 25) -> dict[str, Any]:
+    def wait(self, kind: str, component: str, count: int = 1, seconds: float = 60) -> dict[str, Any]:
         """Return the event of that number, once it has come."""
         self.until(lambda: len(self.events(kind, component)) >= count, seconds, f"{kind} {count} of {component}")
         return self.events(kind, component)[count - 1]
 
-    def until(self, condition: Callable[[], bool], seconds: float = 25, what: str = "the condition") -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 60, what: str = "the condition") -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{what} never came\n{self.complaints()}"

@@ -14,6 +14,8 @@ import pytest
 
 from .several_hosts import FAILS_OVER, HMS, LEASE_S, Hosts, assert_one_after_the_other, shim_of
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[Hosts]:
