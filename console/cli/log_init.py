@@ -159,8 +159,7 @@ def _sentence(found: "Plan", *, made: bool) -> str:
         return (
             f"hms: {len(found.refused)} settings are wrong and nothing was made; run the lines above, then this again"
         )
-    if made:
-        return f"hms: made {len(found.missing)} topics with {found.partitions} partitions, {found.replication} copies"
-    if not found.whole:
-        return f"hms: would make {len(found.missing)} topics with {found.partitions} partitions, {found.replication} copies"
-    return "hms: everything is there and as it should be"
+    if found.whole:
+        return "hms: everything is there and as it should be"
+    what = f"{len(found.missing)} topics with {found.partitions} partitions; copies of each: {found.replication}"
+    return f"hms: {'made' if made else 'would make'} {what}"
