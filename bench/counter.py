@@ -59,10 +59,10 @@ async def command(client: Client, actor: str, priority: Priority, *, answer: boo
 
 
 async def backlog(
-    path: str, commands: int, actors: int, *, priority: Priority = "normal", answer: bool = True
+    url: str, commands: int, actors: int, *, priority: Priority = "normal", answer: bool = True
 ) -> dict[str, int]:
     """Make a log that holds so many commands from outside, and no node yet."""
-    log = await open_log(f"sqlite:{path}")
+    log = await open_log(url)
     await fill(log, commands, actors, priority, answer=answer)
     await log.close()
     return {"commands": commands}

@@ -21,10 +21,10 @@ A run gives the median and the worst of its probes.
 assert app
 
 
-async def probing(path: str, backlog: int) -> Measured:
-    node = NodeProcess(path, "counter:app")
+async def probing(url: str, backlog: int) -> Measured:
+    node = NodeProcess(url, "counter:app")
     took_ms: list[float] = []
-    async with connect(f"sqlite:{path}", name="probe") as client:
+    async with connect(url, name="probe") as client:
         await asyncio.to_thread(node.wait, 1)
         for number in range(10_000):
             started = time.perf_counter()
@@ -42,7 +42,7 @@ async def probing(path: str, backlog: int) -> Measured:
 def run(session: Session) -> list[Figure]:
     size = session.scaled(BACKLOG)
     full = session.built("low.db", backlog, commands=size, actors=ACTORS, priority="low", answer=False)
-    (results,) = session.repeat(lambda: session.measure(probing, path=session.copy(full), backlog=size))
+    (results,) = session.repeat(lambda: session.measure(probing, url=session.copy(full), backlog=size))
     return [
         Figure(
             "critical message behind 100,000 low ones, median", "ms", [one["median"] for one in results], under(100)

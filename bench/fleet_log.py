@@ -31,10 +31,10 @@ def steps(number: int) -> list[tuple[str, Message]]:
     ]
 
 
-async def components(path: str, count: int) -> dict[str, int]:
+async def components(url: str, count: int) -> dict[str, int]:
     """Make a log of so many, their checkpoints written."""
     running.relax()
-    log = await open_log(f"sqlite:{path}")
+    log = await open_log(url)
     async with Node(log, [app], name="bench") as node, connect(log, name="bench") as client:
         for numbers in batches(count, APPEND_RECORDS // STEPS):
             await _bring_up(client, numbers)

@@ -8,7 +8,7 @@ from contextlib import closing
 from figures import Figure, under
 from fleet_log import app, components
 from running import NodeProcess
-from session import Measured, Session
+from session import Measured, Session, file_of
 
 from hms import connect
 from hms.core.client import Client
@@ -28,25 +28,25 @@ database's pages, extrapolated to a day, before anything is trimmed.
 assert app
 
 
-async def beating(path: str, count: int) -> Measured:
+async def beating(url: str, count: int) -> Measured:
     """Send the heartbeats, and watch the node take them."""
-    node = NodeProcess(path, "fleet_log:app")
+    node = NodeProcess(url, "fleet_log:app")
     node.wait(0)
     sent, behind, marks = 0, 0, None
     period_s = PERIOD_S * HOST_SIZE / count
-    async with connect(f"sqlite:{path}", name="bench") as client:
+    async with connect(url, name="bench") as client:
         started, first = time.monotonic(), node.inputs
         for turn in range(int((WARM_S + SECONDS) / period_s)):
             due = started + turn * period_s
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if marks is None and due >= started + WARM_S:
-                marks = (time.monotonic(), node.cpu_s(), _bytes(path), sent)
+                marks = (time.monotonic(), node.cpu_s(), _bytes(url), sent)
             behind = max(behind, sent - (node.inputs - first))
             await client.log.append(await _beats(client, turn % (count // HOST_SIZE)))
             sent += HOST_SIZE
         assert marks is not None
         seconds = time.monotonic() - marks[0]
-        cpu, grown, beats = node.cpu_s() - marks[1], _bytes(path) - marks[2], sent - marks[3]
+        cpu, grown, beats = node.cpu_s() - marks[1], _bytes(url) - marks[2], sent - marks[3]
         await asyncio.to_thread(node.wait, first + sent)
     node.stop()
     return {
@@ -75,8 +75,8 @@ async def _beats(client: Client, host: int) -> list[Draft]:
     ]
 
 
-def _bytes(path: str) -> int:
-    with closing(sqlite3.connect(path)) as connection:
+def _bytes(url: str) -> int:
+    with closing(sqlite3.connect(file_of(url))) as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         size = connection.execute("PRAGMA page_size").fetchone()[0]
     return int(pages * size)
@@ -85,7 +85,7 @@ def _bytes(path: str) -> int:
 def run(session: Session) -> list[Figure]:
     count = max(HOST_SIZE, session.scaled(COMPONENTS))
     full = session.built("fleet.db", components, count=count)
-    (results,) = session.repeat(lambda: session.measure(beating, path=session.copy(full), count=count))
+    (results,) = session.repeat(lambda: session.measure(beating, url=session.copy(full), count=count))
     return [
         Figure(
             f"CPU of one node under {count:,} components, a heartbeat every 5 s",

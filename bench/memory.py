@@ -18,9 +18,9 @@ Then every actor is activated, and the same is taken again.
 """
 
 
-async def resident(path: str) -> Measured:
+async def resident(url: str) -> Measured:
     running.relax()
-    log = await open_log(f"sqlite:{path}")
+    log = await open_log(url)
     async with Node(log, [app], name="bench") as node:
         await node.wait_owning(log.partitions)
         memories = [shard._memory for shard in node._shards.values()]
@@ -37,8 +37,8 @@ async def resident(path: str) -> Measured:
 def run(session: Session) -> list[Figure]:
     full = session.built("components.db", components, count=session.scaled(ACTORS))
     none, some = session.repeat(
-        lambda: session.measure(resident, path=session.path("empty.db")),
-        lambda: session.measure(resident, path=session.copy(full)),
+        lambda: session.measure(resident, url=session.fresh("empty.db")),
+        lambda: session.measure(resident, url=session.copy(full)),
     )
     pairs = list(zip(none, some, strict=True))
     return [

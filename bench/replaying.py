@@ -30,8 +30,8 @@ events, without cache and snapshots.
 """
 
 
-async def one_actor(path: str, events: int) -> Measured:
-    log = await open_log(f"sqlite:{path}")
+async def one_actor(url: str, events: int) -> Measured:
+    log = await open_log(url)
     await fill(log, events, 1, answer=False)
     async with Node(log, [app], name="bench") as node:
         await running.wait_inputs(node, events)
@@ -39,9 +39,9 @@ async def one_actor(path: str, events: int) -> Measured:
     return {}
 
 
-async def hms(path: str, events: int) -> Measured:
+async def hms(url: str, events: int) -> Measured:
     running.relax()
-    log = await open_log(f"sqlite:{path}")
+    log = await open_log(url)
     shard = partition_of(ACTOR, log.partitions)
     end = (await log.watermarks(EVENTS, shard)).stable
     memory = restore.ShardMemory(shard, Behaviours([app]), ShardOptions())
@@ -81,11 +81,11 @@ def eventsourcing(path: str, id_: str, events: int) -> Measured:
 
 def run(session: Session) -> list[Figure]:
     events = session.scaled(EVENTS_COUNT)
-    ours = str(session.built("one-actor.db", one_actor, events=events))
+    ours = session.built("one-actor.db", one_actor, events=events)
     theirs = session.path("one-aggregate.db")
     id_ = session.measure(one_aggregate, path=theirs, events=events)["id"]
     mine, other = session.repeat(
-        lambda: session.measure(hms, path=ours, events=events),
+        lambda: session.measure(hms, url=ours, events=events),
         lambda: session.measure(eventsourcing, path=theirs, id_=id_, events=events),
     )
     rates, peers = [one["rate"] for one in mine], [one["rate"] for one in other]
@@ -103,4 +103,4 @@ def run(session: Session) -> list[Figure]:
 
 def profile(session: Session) -> str:
     events = session.scaled(EVENTS_COUNT)
-    return session.profile(hms, path=str(session.built("one-actor.db", one_actor, events=events)), events=events)
+    return session.profile(hms, url=session.built("one-actor.db", one_actor, events=events), events=events)

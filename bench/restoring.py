@@ -28,26 +28,33 @@ def _shards(node: Node) -> list[running.Memory]:
     return [shard._memory for shard in node._shards.values()]
 
 
-async def tailed(path: str, actors: int, tail: int) -> Measured:
+async def tailed(url: str, actors: int, tail: int) -> Measured:
     running.relax()
-    log = await open_log(f"sqlite:{path}")
+    log = await open_log(url)
     await fill(log, actors, actors, answer=False)
     async with Node(log, [app], name="bench") as node:
         await running.wait_inputs(node, actors)
         await running.wait_clean(node)
     await fill(log, tail, actors, answer=False)
-    Housekeeping.is_due = lambda _self: False  # type: ignore[method-assign, assignment]
-    async with Node(log, [app], name="bench", options=ShardOptions(tail_events_max=1 << 40)) as node:
+    async with Node(log, [app], name="bench", options=_without_checkpoints()) as node:
         await running.wait_inputs(node, tail)
     await log.close()
     return {}
 
 
-async def hms(path: str, actors: int, tail: int) -> Measured:
+def _without_checkpoints() -> ShardOptions:
+    """Hold the housekeeping of all nodes of this process; return options that let a tail grow."""
+    Housekeeping.is_due = lambda _self: False  # type: ignore[method-assign, assignment]
+    return ShardOptions(tail_events_max=1 << 40)
+
+
+async def hms(url: str, actors: int, tail: int, *, again: bool = False) -> Measured:
+    """Restore; a log on which it is to be done `again` keeps its tail."""
     running.relax()
+    options = _without_checkpoints() if again else None
     started = time.perf_counter()
-    log = await open_log(f"sqlite:{path}")
-    async with Node(log, [app], name="bench") as node:
+    log = await open_log(url)
+    async with Node(log, [app], name="bench", options=options) as node:
         await node.wait_owning(log.partitions)
         took = time.perf_counter() - started
         assert sum(len(memory.actors) for memory in _shards(node)) == actors
@@ -67,14 +74,22 @@ def _events(memory: running.Memory) -> int:
     return count
 
 
+def sizes(session: Session) -> dict[str, int]:
+    return {"actors": session.scaled(ACTORS), "tail": session.scaled(TAIL)}
+
+
 def _built(session: Session) -> dict[str, int | str]:
-    sizes = {"actors": session.scaled(ACTORS), "tail": session.scaled(TAIL)}
-    return sizes | {"path": session.copy(session.built("tailed.db", tailed, **sizes))}
+    return sizes(session) | {"url": session.copy(session.built("tailed.db", tailed, **sizes(session)))}
 
 
 def run(session: Session) -> list[Figure]:
     (results,) = session.repeat(lambda: session.measure(hms, **_built(session)))
-    bar = under(15) if session.scale == 1 else None
+    return figures(session, results, bar_s=15)
+
+
+def figures(session: Session, results: list[Measured], *, bar_s: float) -> list[Figure]:
+    """The rows; the bar is the log's, and holds for the whole work."""
+    bar = under(bar_s) if session.scale == 1 else None
     return [
         Figure(
             "restore of 100,000 actors, 1 million events since the checkpoint",

@@ -9,10 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
+import structlog
+from measure import profiled
 
 from hms.core.app import App
 from hms.core.errors import LogUnreachable
@@ -21,7 +24,7 @@ from hms.core.runtime.collector import relax
 from hms.core.runtime.node import Node
 from hms.core.runtime.restore import ShardMemory as Memory
 
-__all__ = ["Memory", "NodeProcess", "inputs", "relax", "rss_bytes", "wait_clean", "wait_inputs"]
+__all__ = ["Memory", "NodeProcess", "inputs", "node_command", "relax", "rss_bytes", "wait_clean", "wait_inputs"]
 REPORT_EVERY_S = 0.02
 DEADLINE_S = 900.0
 
@@ -55,8 +58,8 @@ def rss_bytes() -> int:
 class NodeProcess:
     """A node in a process of its own, ended by `stop` or `kill`; `reports` is what it has said, newest last."""
 
-    def __init__(self, path: str, app: str) -> None:
-        command = [sys.executable, str(Path(__file__)), path, app]
+    def __init__(self, url: str, app: str, *, name: str = "", profiled: bool = False) -> None:
+        command = node_command(url, app, name=name, profiled=profiled)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pid = self._process.pid
         self.reports: list[dict[str, Any]] = []
@@ -67,12 +70,24 @@ class NodeProcess:
     def inputs(self) -> int:
         return int(self.reports[-1]["inputs"]) if self.reports else 0
 
+    @property
+    def shards(self) -> list[int]:
+        """The shards that it has open."""
+        return list(self.reports[-1]["shards"]) if self.reports else []
+
     def wait(self, count: int) -> None:
         """Wait until every shard is owned and so many inputs are committed."""
+        self._wait(lambda: self.inputs >= count and len(self.shards) == self.reports[-1]["of"], f"{count} inputs")
+
+    def wait_shards(self, count: int) -> None:
+        """Wait until it has that many shards open, no more and no fewer."""
+        self._wait(lambda: len(self.shards) == count, f"{count} shards")
+
+    def _wait(self, true: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + DEADLINE_S
-        while not self.reports or self.inputs < count:
+        while not self.reports or not true():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise TimeoutError(f"the node made {self.inputs} of {count} inputs")
+                raise TimeoutError(f"the node did not come to {what}; its last report: {self.reports[-1:]}")
             time.sleep(0.005)
 
     def cpu_s(self) -> float:
@@ -90,6 +105,11 @@ class NodeProcess:
         self._process.wait()
         self._reader.join()
 
+    def profile(self) -> str:
+        """Stop it; return where its time went. Only of one that was started as `profiled`."""
+        self.stop()
+        return str(self.reports[-1]["profile"])
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -97,16 +117,21 @@ class NodeProcess:
                 self.reports.append(json.loads(line))
 
 
-async def run(path: str, app: App) -> None:
-    """Run a node until stdin is closed."""
+def node_command(url: str, app: str, *, name: str = "", profiled: bool = False) -> list[str]:
+    """What starts a node that tells on stdout how far it is, and ends when stdin is closed."""
+    return [sys.executable, str(Path(__file__)), url, app, name, "profiled" if profiled else ""]
+
+
+async def run(url: str, app: App, name: str) -> None:
+    """Run a node until stdin is closed; `started` is the instant of `Node.start` on the clock of all processes."""
     relax()
-    log = await open_log(f"sqlite:{path}")
+    log = await open_log(url)
     ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
-    last = ""
-    async with Node(log, [app], name=f"bench-{os.getpid()}") as node:
-        await node.wait_owning(log.partitions)
+    started, last = time.monotonic(), ""
+    async with Node(log, [app], name=name or f"bench-{os.getpid()}") as node:
         while not ended.done():
-            line = json.dumps({"inputs": inputs(node)})
+            report = {"inputs": inputs(node), "shards": sorted(node.open_shards()), "of": log.partitions}
+            line = json.dumps(report | {"started": started})
             if line != last:
                 print(line, flush=True)
                 last = line
@@ -121,8 +146,18 @@ def loaded(name: str) -> App:
     return app
 
 
+def main(url: str, app: str, name: str, how: str) -> None:
+    """The process: what `node_command` says. Its log goes to stderr."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    found = loaded(app)
+    if how == "profiled":
+        print(json.dumps({"profile": profiled(lambda: asyncio.run(run(url, found, name)))}), flush=True)
+    else:
+        asyncio.run(run(url, found, name))
+
+
 if __name__ == "__main__":
     try:
-        asyncio.run(run(sys.argv[1], loaded(sys.argv[2])))
+        main(*sys.argv[1:])
     except LogUnreachable as error:
         sys.exit(str(error))

@@ -27,16 +27,17 @@ answered in between, so no bar is set on it.
 """
 
 
-async def hms(path: str, commands: int) -> Measured:
+async def hms(url: str, commands: int) -> Measured:
     running.relax()
-    log = await open_log(f"sqlite:{path}")
+    log = await open_log(url)
     started, cpu = time.perf_counter(), time.thread_time()
     async with Node(log, [app], name="bench") as node:
         await running.wait_inputs(node, commands)
         took, cpu = time.perf_counter() - started, time.thread_time() - cpu
         commits = sum(shard.commit_count for shard in node.statistics().shards)
     answers = sum([(await log.watermarks(OUTBOX, shard)).stable for shard in range(log.partitions)])
-    assert answers == commands, f"expected {commands} answers, got {answers}"
+    if not log.capabilities.markers:  # they take offsets, too
+        assert answers == commands, f"expected {commands} answers, got {answers}"
     events = [await log.watermarks(EVENTS, shard) for shard in range(log.partitions)]
     assert sum(marks.stable for marks in events) >= commands + commits
     await log.close()
@@ -69,7 +70,7 @@ def run(session: Session) -> list[Figure]:
         return session.measure(eventsourcing, path=session.path("peer.db"), commands=few, actors=ACTORS, batch=batch)
 
     ours, single, batched = session.repeat(
-        lambda: session.measure(hms, path=session.copy(full), commands=commands),
+        lambda: session.measure(hms, url=session.copy(full), commands=commands),
         lambda: theirs(1),
         lambda: theirs(BATCH),
     )
@@ -87,4 +88,4 @@ def run(session: Session) -> list[Figure]:
 
 def profile(session: Session) -> str:
     full = session.built("backlog.db", backlog, commands=session.scaled(COMMANDS), actors=ACTORS)
-    return session.profile(hms, path=session.copy(full), commands=session.scaled(COMMANDS))
+    return session.profile(hms, url=session.copy(full), commands=session.scaled(COMMANDS))

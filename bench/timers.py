@@ -29,21 +29,21 @@ actor have noted each exactly once.
 assert app
 
 
-async def arming(path: str, count: int, due_us: int) -> Measured:
-    async with connect(f"sqlite:{path}", name="bench") as client:
+async def arming(url: str, count: int, due_us: int) -> Measured:
+    async with connect(url, name="bench") as client:
         for number in range(ACTORS):
             to: Address[Arm] = Address(f"alarm/{number}")
             await client.tell(to, Arm(count=count // ACTORS, due_us=due_us))
     return {}
 
 
-async def counting(path: str) -> Measured:
+async def counting(url: str) -> Measured:
     """Count what fired, and take the last append time of an actor's own event."""
     contract = Behaviours([app]).contract
     fired: collections.Counter[tuple[bytes, str, int]] = collections.Counter()
     rang: collections.Counter[tuple[bytes, int]] = collections.Counter()
     last_us = 0
-    log = await open_log(f"sqlite:{path}")
+    log = await open_log(url)
     for shard in range(log.partitions):
         position, read = -1, await log.read(EVENTS, shard, 0, records_max=5_000)
         while read.position != position:
@@ -63,10 +63,10 @@ async def counting(path: str) -> Measured:
     return {"fired": len(fired), "rang": len(rang), "twice": twice, "last_us": last_us}
 
 
-def firing(path: str, count: int) -> Measured:
+def firing(url: str, count: int) -> Measured:
     """One node sets them and fires them."""
-    session = _Here(path, count)
-    node = NodeProcess(path, "alarms:app")
+    session = _Here(url, count)
+    node = NodeProcess(url, "alarms:app")
     session.arm(node)
     node.wait(ACTORS + count)
     node.stop()
@@ -75,19 +75,19 @@ def firing(path: str, count: int) -> Measured:
     return {"rate": count / ((result["last_us"] - session.due_us) / 1e6)}
 
 
-def killing(path: str, count: int) -> Measured:
+def killing(url: str, count: int) -> Measured:
     """Three nodes; two of them are killed."""
-    session = _Here(path, count)
-    node = NodeProcess(path, "alarms:app")
+    session = _Here(url, count)
+    node = NodeProcess(url, "alarms:app")
     session.arm(node)
     node.kill()
     time.sleep(max(0, session.due_us / 1e6 - time.time()))
-    node = NodeProcess(path, "alarms:app")
+    node = NodeProcess(url, "alarms:app")
     node.wait(count // 3)
     before = node.inputs
     node.kill()
     between = session.count()["fired"]
-    node = NodeProcess(path, "alarms:app")
+    node = NodeProcess(url, "alarms:app")
     node.wait(count - between)
     node.stop()
     assert before <= between < count, f"the kill did not come in the middle: {before}, {between} of {count}"
@@ -98,25 +98,25 @@ def killing(path: str, count: int) -> Measured:
 class _Here:
     """The log of one run and its timers."""
 
-    def __init__(self, path: str, count: int) -> None:
-        self._path = path
+    def __init__(self, url: str, count: int) -> None:
+        self._url = url
         self._count = count
         self.due_us = int(time.time() * 1e6) + ARMING_S * 1_000_000 * max(1_000, count) // TIMERS
 
     def arm(self, node: NodeProcess) -> None:
-        asyncio.run(arming(self._path, self._count, self.due_us))
+        asyncio.run(arming(self._url, self._count, self.due_us))
         node.wait(ACTORS)
         assert time.time() * 1e6 < self.due_us, "the timers were due before all were set: set ARMING_S higher"
 
     def count(self) -> Measured:
-        return asyncio.run(counting(self._path))
+        return asyncio.run(counting(self._url))
 
 
 def run(session: Session) -> list[Figure]:
     count = session.scaled(TIMERS)
     rates, losses = session.repeat(
-        lambda: session.measure(firing, path=session.path("timers.db"), count=count),
-        lambda: session.measure(killing, path=session.path("timers.db"), count=count),
+        lambda: session.measure(firing, url=session.fresh("timers.db"), count=count),
+        lambda: session.measure(killing, url=session.fresh("timers.db"), count=count),
     )
     return [
         Figure("timers due at once", "fired/s", [one["rate"] for one in rates], at_least(15_000)),

@@ -35,21 +35,26 @@ def cache() -> Path:
 
 
 def jars() -> Path:
-    """Return the folder of the jars; they are resolved once, and again when the pom changes."""
-    libs, resolved = cache() / "libs", cache() / "pom.xml"
-    if not (libs.is_dir() and resolved.exists() and resolved.read_bytes() == POM.read_bytes()):
-        _resolve(libs)
-        shutil.copyfile(POM, resolved)
+    """Return the folder of the broker's jars."""
+    return jars_of(POM, cache())
+
+
+def jars_of(pom: Path, folder: Path) -> Path:
+    """Return the folder of a pom's jars, inside the given one; they are resolved once, and again when the pom changes."""
+    libs, resolved = folder / "libs", folder / "pom.xml"
+    if not (libs.is_dir() and resolved.exists() and resolved.read_bytes() == pom.read_bytes()):
+        _resolve(pom, libs)
+        shutil.copyfile(pom, resolved)
     return libs
 
 
-def _resolve(libs: Path) -> None:
+def _resolve(pom: Path, libs: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise Unavailable(f"no Maven to fetch Kafka {VERSION} with, and no jars of it in {libs.parent}")
     libs.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix="libs.", dir=libs.parent))  # whole or not at all, whoever else does the same
-    command = [maven, "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
+    command = [maven, "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     if done.returncode:
         shutil.rmtree(fresh)
