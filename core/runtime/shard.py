@@ -7,12 +7,13 @@ opening; nothing in it is ever ahead of the log for longer than one commit takes
 
 import asyncio
 from typing import NamedTuple
-from zlib import crc32
 
 import structlog
 
 from ..errors import OutsideError
 from ..log.port import CRITICAL, EVENTS, LANES, Draft, Writer
+from .barrier import Barrier
+from .care import DEATHS_MAX, Care, timer_code
 from .commit_record import commit_draft, following
 from .effects import EffectRunner
 from .housekeeping import Housekeeping
@@ -27,8 +28,6 @@ from .wire import Pen
 
 logger = structlog.get_logger("hms.shard")
 CRITICAL_LANE = LANES.index(CRITICAL)
-DEATHS_MAX = 2
-"""An input in whose handling the shard ended so often is buried unhandled."""
 
 
 class ShardStatistics(NamedTuple):
@@ -42,13 +41,6 @@ class ShardStatistics(NamedTuple):
     actor_live_count: int
     timer_count: int
     effect_count: int
-
-
-class Care(NamedTuple):
-    """Up to where a shard that opened in vain before handles one input at a time: lane positions, and timers due then."""
-
-    positions: tuple[int, ...]
-    opened_us: int
 
 
 class Shard:
@@ -67,9 +59,6 @@ class Shard:
         self._stopping = False
         self._proof_due = False
         self._waiting: asyncio.Future[None] | None = None
-        self._barrier: tuple[int, tuple[int, ...], int] | None = None
-        self._blocked: dict[int, int] = {}
-        """Lanes that were given up as blocked, and their positions then."""
         self._care: Care | None = None
         self._commit_count = 0
         self._input_count = 0
@@ -78,6 +67,7 @@ class Shard:
         self._memory: ShardMemory
         self._lanes: Lanes
         self._clock: ShardClock
+        self._barrier: Barrier
         self._effects: EffectRunner
         self._housekeeping: Housekeeping
 
@@ -102,6 +92,7 @@ class Shard:
         self._epoch = max(memory.epoch + 1, self._writer.epoch)
         self._clock.not_before(memory.head.now_us)
         self._lanes = Lanes(around.log, self.number, memory.head.positions, around.schemas, self._options.read_records)
+        self._barrier = Barrier(around.log, self.number, self._lanes, around.clock, self._options.blocked_lane_ms)
         self._effects = EffectRunner(around.log, around.behaviours, around.clock, self._options, self._clock.now_us)
         self._housekeeping = Housekeeping(self.number, around.log, memory, self._options, around.clock)
         if self._excused and memory.attempting:
@@ -237,43 +228,12 @@ class Shard:
                 return
 
     async def _timers_may_fire_until(self) -> int | None:
-        """Return the instant up to which timers may fire: the lanes must have been read to where they ended then.
-
-        A message that was in the log when a timer became due so counts before the timer: nobody is judged silent whose
-        sign of life was waiting behind a dead node's open transaction.
-        """
+        """Return the instant up to which timers may fire; None if none is due, or the lanes are not read far enough."""
         now_us = self._clock.now_us()
         due_us = self._memory.timers.next_due_us()
         if due_us is None or due_us > now_us:
             return None
-        if self._lanes.any_rests:
-            # Signs of life may wait in a lane that cannot be read now; how long it takes until it can is nobody's silence.
-            self._barrier = None
-            return None
-        if self._barrier is None:
-            try:
-                marks = [await self._around.log.watermarks(topic, self.number) for topic in LANES]
-            except OutsideError as error:  # nobody is judged while nobody can tell what is in the lanes
-                logger.warning("lane_ends_not_known", shard=self.number, error=str(error))
-                return None
-            self._barrier = (now_us, tuple(mark.high for mark in marks), self._around.clock.monotonic_us())
-        captured_us, highs, since_us = self._barrier
-        positions = self._lanes.positions()
-        # A lane that was given up is waited for again once it moves.
-        self._blocked = {lane: position for lane, position in self._blocked.items() if position == positions[lane]}
-        behind = [
-            lane
-            for lane, position in enumerate(positions)
-            if position < highs[lane] and (lane not in self._blocked or self._lanes.has(lane))
-        ]
-        blocked_ms = (self._around.clock.monotonic_us() - since_us) // 1_000
-        if behind and (any(map(self._lanes.has, behind)) or blocked_ms < self._options.blocked_lane_ms):
-            return None
-        if behind:
-            logger.error("lane_blocked", shard=self.number, lanes=[LANES[lane] for lane in behind], for_ms=blocked_ms)
-            self._blocked.update((lane, positions[lane]) for lane in behind)
-        self._barrier = None
-        return captured_us
+        return await self._barrier.passed(now_us)
 
     # --- commit -------------------------------------------------------------------------------------------------
 
@@ -368,7 +328,7 @@ class Shard:
             self._waiting = None
 
     def _wait_ms(self) -> int:
-        if self._barrier is not None:
+        if self._barrier.is_up:
             return 10
         due_us = self._memory.timers.next_due_us()
         if due_us is None:
@@ -390,11 +350,7 @@ class Shard:
     def _careful(self) -> bool:
         """Tell whether inputs from before the opening are left; the first time that none are ends the care."""
         care = self._care
-        if care is None:
-            return False
-        due_us = self._memory.timers.next_due_us()
-        behind = any(p < end for p, end in zip(self._lanes.positions(), care.positions, strict=True))
-        if not behind and (due_us is None or due_us > care.opened_us):
+        if care is not None and care.is_over(self._lanes.positions(), self._memory.timers.next_due_us()):
             self._care = None
         return self._care is not None
 
@@ -439,8 +395,3 @@ class Shard:
         else:
             await self._commit(self._turn(), positions, attempting=(*place, times + 1))
         return killer
-
-
-def timer_code(actor: str, name: str) -> int:
-    """Return what stands for a timer in a commit record's `attempting`."""
-    return crc32(f"{actor}\0{name}".encode())

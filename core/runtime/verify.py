@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ...schemas import UnknownSchema
 from ..errors import HistoryBroken
 from ..log.port import EVENTS, LANES, Log, Stored
+from .care import DEATHS_MAX, timer_code
 from .commit_record import SHARD_KEY, commit_fields, digest, following
 from .history import records_between
 from .inbound import Inbound, decode, unreadable
@@ -17,7 +18,6 @@ from .input_record import encode_again
 from .installed import Behaviours
 from .records import TIMER_LANE
 from .restore import ShardMemory
-from .shard import DEATHS_MAX, timer_code
 from .shard_options import ShardOptions
 from .turn import Turn
 
