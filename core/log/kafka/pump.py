@@ -21,6 +21,7 @@ LINES: Final = 3
 """Connections for polls, to each broker."""
 OUT_OF_RANGE: Final = 1
 FAILURE_PAUSE_S: Final = 0.1
+SWEEP_S: Final = 1.0
 
 
 class Line:
@@ -55,6 +56,7 @@ class Pump:
         self._answered: dict[Place, int] = {}
         self._answered_at = 0.0
         self._is_looking = False
+        self._sweep_at = 0.0
 
     def covers(self, place: Place, offset: int) -> bool:
         """Tell whether the poll in flight asks for that."""
@@ -128,8 +130,13 @@ class Pump:
 
     def _wanted(self) -> dict[Place, int]:
         now = time.monotonic()
-        gone = [tail for tail in self.tails.values() if not tail.is_wanted(now)]
-        for tail in gone:
+        if now >= self._sweep_at:
+            self._sweep(now)
+        return {place: tail.buffer.end for place, tail in self.tails.items() if tail.is_polled(now)}
+
+    def _sweep(self, now: float) -> None:
+        """Let go of the tails that nobody has waited for in a while."""
+        self._sweep_at = now + SWEEP_S
+        for tail in [tail for tail in self.tails.values() if not tail.is_wanted(now)]:
             del self.tails[tail.place]
             self._unwanted(tail)
-        return {place: tail.buffer.end for place, tail in self.tails.items() if tail.is_polled(now)}

@@ -47,7 +47,8 @@ class Tail:
 
     def is_polled(self, now: float) -> bool:
         """Tell whether its broker is to be asked for more."""
-        return not self.resting and self.buffer.size < FETCH_BYTES and now >= self.failed_until and self.is_wanted(now)
+        wanted = self.waiters or now < self.wanted_until  # and not `is_wanted`: asked of every tail for every poll
+        return bool(wanted) and not self.resting and self.buffer.size < FETCH_BYTES and now >= self.failed_until
 
     def deliver(self, offset: int, data: bytes, aborted: Iterable[tuple[int, int]]) -> None:
         """Take in what the broker had at that offset, unless it is not the next any more."""
