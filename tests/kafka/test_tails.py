@@ -7,7 +7,7 @@ import pytest
 
 from hms.core.errors import HmsError
 from hms.core.log import CRITICAL, EVENTS, NORMAL, OUTBOX, Draft, Log
-from hms.core.log.kafka import KafkaLog, cluster, pump
+from hms.core.log.kafka import KafkaLog, cluster, pump, tail
 
 from .logs import make_log, opened
 
@@ -140,6 +140,29 @@ def test_a_reader_that_is_megabytes_behind_catches_up_and_then_hears_of_news(kaf
             async with asyncio.timeout(10):
                 await waiting
             assert [one.value for one in (await log.read(*place, position)).records] == [b"news"]
+
+    asyncio.run(main())
+
+
+def test_a_place_that_nobody_waits_for_any_more_is_polled_no_longer(
+    kafka_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "WANTED_S", 0.2)
+    monkeypatch.setattr(pump, "SWEEP_S", 0.0)
+
+    async def main() -> None:
+        await make_log(kafka_url)
+        async with opened(kafka_url) as log:
+            await log.wait({(NORMAL, 0): 0, (NORMAL, 1): 0}, 50)
+            tails = log._reader._tails
+            assert set(tails._tails) == {(NORMAL, 0), (NORMAL, 1)}
+            async with asyncio.timeout(20):
+                while tails._tails or any(one._newest for one in tails._pumps.values()):
+                    await log.get_setting("fleet")
+            waiting = asyncio.create_task(log.wait({(NORMAL, 1): 0}, 60_000))
+            await log.append([Draft(NORMAL, 1, b"k", b"v")])
+            async with asyncio.timeout(20):
+                await waiting
 
     asyncio.run(main())
 
