@@ -8,6 +8,7 @@ import pytest
 from ..system.rolling import ASKS_BETWEEN, Nodes, restart_in_turn
 from .logs import make_log
 
+SESSION_S = 6
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -22,6 +23,6 @@ def test_a_rolling_restart_of_three_nodes_under_load_fails_no_ask_and_loses_none
         assert len(load.took) > 4 * ASKS_BETWEEN
         took = sorted(load.took)
         late = took[len(took) * 99 // 100]
-        assert late < 2, f"expected a p99 under two seconds, got {late:.2f} s (the longest {took[-1]:.2f} s)"
+        assert late < SESSION_S, f"expected that nobody waits for a session to end, got {late:.2f} s at p99"
     finally:
         nodes.kill()
