@@ -16,7 +16,7 @@ QUICK = Times(session_ms=700, heartbeat_ms=50)
 """The test brokers take sessions of half a second and more."""
 
 
-async def make(bootstrap: str, partitions: int = 16) -> str:
+async def make(bootstrap: str, partitions: int = 4) -> str:
     """Make a log of its own; return its prefix."""
     prefix = f"t{uuid.uuid4().hex[:12]}"
     address = KafkaAddress.parse(f"kafka://{bootstrap}/{prefix}")

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from hms.core.errors import CommitUnknown, LogUnreachable, WriterFenced
+from hms.core.log.kafka.log import KafkaLog
 from hms.core.log.kafka.transactions import TRANSACTION_TIMEOUT_MS
+from hms.core.log.kafka.writer import KafkaWriter
 from hms.core.log.port import EVENTS, NORMAL, OUTBOX
 
 from .broker import Broker, Cluster
@@ -15,18 +17,29 @@ from .fixtures import Server
 from .handles import draft, make, opened, values
 from .proxy import Api, Proxy
 
-STEPS = (Api.ADD_PARTITIONS_TO_TXN, Api.PRODUCE, Api.END_TXN)
+STEPS = (
+    (True, Api.PRODUCE),
+    (True, Api.END_TXN),
+    (False, Api.ADD_PARTITIONS_TO_TXN),
+    (False, Api.PRODUCE),
+    (False, Api.END_TXN),
+)
+"""Of a commit: with implicit transactions, which the brokers here know, and as with those that do not."""
+
+
+async def open_writer(log: KafkaLog, shard: int, *, modern: bool) -> KafkaWriter:
+    return await KafkaWriter.open(shard, log._cluster, log._places, deadline_s=log._cluster.deadline_s, modern=modern)
 
 
 @pytest.mark.parametrize("at", ["request", "answer"])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("modern", "step"), STEPS)
 def test_a_connection_cut_at_any_step_of_a_commit_changes_nothing(
-    broker: Broker, proxy: Proxy, step: Api, at: str
+    broker: Broker, proxy: Proxy, step: Api, at: str, *, modern: bool
 ) -> None:
     async def main() -> None:
         prefix = await make(broker.bootstrap)
         async with opened(proxy.bootstrap, prefix) as [log], opened(broker.bootstrap, prefix) as [reader]:
-            writer = await log.open_writer(3, "one")
+            writer = await open_writer(log, 3, modern=modern)
             await writer.commit([draft(EVENTS, 3, "before")])
             proxy.expect(step, at, "cut")  # type: ignore[arg-type]
             offsets = await writer.commit([draft(EVENTS, 3, "a"), draft(OUTBOX, 1, "b"), draft(EVENTS, 3, "c")])
@@ -39,30 +52,34 @@ def test_a_connection_cut_at_any_step_of_a_commit_changes_nothing(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("modern", [True, False])
 @pytest.mark.parametrize(("at", "written"), [("answer", True), ("request", False)])
 def test_an_end_that_nobody_answers_is_unknown_and_opening_again_tells(
-    broker: Broker, proxy: Proxy, at: str, *, written: bool
+    broker: Broker, proxy: Proxy, at: str, *, written: bool, modern: bool
 ) -> None:
     async def main() -> None:
         prefix = await make(broker.bootstrap)
-        async with opened(proxy.bootstrap, prefix, deadline_s=2) as [log], opened(broker.bootstrap, prefix) as [other]:
-            writer = await log.open_writer(3, "one")
+        async with opened(proxy.bootstrap, prefix) as [log], opened(broker.bootstrap, prefix) as [other]:
+            writer = await open_writer(log, 3, modern=modern)
+            await writer.commit([draft(NORMAL, 3, "before")])
+            writer._deadline_s = 2
             proxy.expect(Api.END_TXN, at, "drop")  # type: ignore[arg-type]
             with pytest.raises(CommitUnknown):
                 await writer.commit([draft(NORMAL, 3, "unknown")])
             with pytest.raises(WriterFenced):
                 await writer.commit([])
             await other.open_writer(3, "two")
-            assert await values(other, NORMAL, 3) == (["unknown"] if written else [])
+            assert await values(other, NORMAL, 3) == ["before"] + ["unknown"] * written
 
     asyncio.run(main())
 
 
-def test_a_fenced_end_whose_first_answer_was_lost_is_unknown(broker: Broker, proxy: Proxy) -> None:
+@pytest.mark.parametrize("modern", [True, False])
+def test_a_fenced_end_whose_first_answer_was_lost_is_unknown(broker: Broker, proxy: Proxy, *, modern: bool) -> None:
     async def main() -> None:
         prefix = await make(broker.bootstrap)
         async with opened(proxy.bootstrap, prefix) as [log], opened(broker.bootstrap, prefix) as [other]:
-            writer = await log.open_writer(3, "one")
+            writer = await open_writer(log, 3, modern=modern)
             await writer.commit([draft(EVENTS, 3, "before")])
             proxy.expect(Api.END_TXN, "answer", "cut")
             proxy.refuse_next()
@@ -81,15 +98,16 @@ def test_a_fenced_end_whose_first_answer_was_lost_is_unknown(broker: Broker, pro
 def test_a_commit_that_is_not_ended_by_the_deadline_wrote_nothing(broker: Broker, proxy: Proxy) -> None:
     async def main() -> None:
         prefix = await make(broker.bootstrap)
-        async with opened(proxy.bootstrap, prefix, deadline_s=1) as [log], opened(broker.bootstrap, prefix) as [other]:
+        async with opened(proxy.bootstrap, prefix) as [log], opened(broker.bootstrap, prefix) as [other]:
             writer = await log.open_writer(3, "one")
             await writer.commit([draft(EVENTS, 3, "before")])
+            writer._deadline_s = log._cluster.deadline_s = 1
             proxy.silence()
             began = time.monotonic()
             with pytest.raises(LogUnreachable, match="not done within 1 s"):
                 await writer.commit([draft(EVENTS, 3, "lost")])
             with pytest.raises(LogUnreachable):
-                await log.open_writer(4, "one")
+                await log.open_writer(2, "one")
             assert time.monotonic() - began < 4
             await writer.close()
             new = await other.open_writer(3, "two")
@@ -122,17 +140,20 @@ def test_closing_a_writer_whose_commit_was_cut_off_frees_the_readers_at_once(bro
     asyncio.run(main())
 
 
-def test_a_commit_in_haste_after_the_last_one_waits_for_its_markers_and_no_longer(kafka: Server) -> None:
+@pytest.mark.parametrize("modern", [True, False])
+def test_a_commit_in_haste_after_the_last_one_waits_for_its_markers_and_no_longer(
+    kafka: Server, *, modern: bool
+) -> None:
     """The broker refuses a transaction while the markers of the last one are being written: that is asked again, soon."""
 
     async def main() -> None:
         prefix = await make(kafka.bootstrap)
         async with opened(kafka.bootstrap, prefix) as [log]:
-            writers = [await log.open_writer(shard, "one") for shard in range(4)]
+            writers = [await open_writer(log, shard, modern=modern) for shard in range(4)]
 
             async def run(shard: int) -> list[int]:
                 return [
-                    (await writers[shard].commit([draft(EVENTS, shard, f"{n}"), draft(OUTBOX, n % 16, "x")]))[0]
+                    (await writers[shard].commit([draft(EVENTS, shard, f"{n}"), draft(OUTBOX, n % 4, "x")]))[0]
                     for n in range(60)
                 ]
 
@@ -146,7 +167,7 @@ def test_a_commit_in_haste_after_the_last_one_waits_for_its_markers_and_no_longe
 
 def test_a_commit_larger_than_a_batch_is_written_in_order_and_whole(kafka: Server) -> None:
     async def main() -> None:
-        prefix = await make(kafka.bootstrap)
+        prefix = await make(kafka.bootstrap, 6)
         async with opened(kafka.bootstrap, prefix) as [log]:
             writer = await log.open_writer(2, "one")
             drafts = [draft(EVENTS, 2 if n % 3 else 5, f"{n}" + "x" * 150_000) for n in range(40)]
@@ -200,11 +221,31 @@ def test_a_broker_that_cannot_reach_itself_ends_a_commit_at_its_deadline_by_that
     asyncio.run(main())
 
 
+def test_old_and_new_transactions_follow_each_other_and_fence_each_other(kafka: Server) -> None:
+    async def main() -> None:
+        prefix = await make(kafka.bootstrap, 2)
+        async with opened(kafka.bootstrap, prefix) as [log]:
+            expected, epochs = [], []
+            for n in range(6):
+                writer = await open_writer(log, 1, modern=n % 2 == 0)
+                for part in range(3):
+                    await writer.commit([draft(EVENTS, 1, f"{n}.{part}")])
+                    expected.append(f"{n}.{part}")
+                epochs.append(writer.epoch)
+                await open_writer(log, 1, modern=n % 3 == 0)
+                with pytest.raises(WriterFenced):
+                    await writer.commit([draft(EVENTS, 1, "fenced")])
+            assert epochs == sorted(set(epochs))
+            assert await values(log, EVENTS, 1) == expected
+
+    asyncio.run(main())
+
+
 def test_what_waits_for_another_writers_connection_is_nobody(kafka: Server) -> None:
     """A fenced writer, a slow one, many at once: each has connections of its own, and an idle one sends nothing."""
 
     async def main() -> None:
-        prefix = await make(kafka.bootstrap)
+        prefix = await make(kafka.bootstrap, 16)
         async with opened(kafka.bootstrap, prefix, 2) as [one, two]:
             writers = [await one.open_writer(shard, "one") for shard in range(16)]
             thieves = [await two.open_writer(shard, "two") for shard in range(8)]

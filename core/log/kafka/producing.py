@@ -16,6 +16,7 @@ from .answers import Attempts, Meaning, meaning, name
 from .cluster import Cluster
 from .encoding import Batch
 from .failures import FAILURES, describe
+from .requests import implicit_produce
 
 REQUEST_BYTES_MAX: Final = 16_000_000
 ACKNOWLEDGED_MS: Final = 3_000
@@ -26,13 +27,19 @@ _ALL: Final = -1
 
 
 class Producing:
-    """Of one producer; `lane` is its connections' name, `what` its own in messages."""
+    """Of one producer; `lane` is its connections' name, `what` its own in messages.
 
-    def __init__(self, cluster: Cluster, lane: str, transactional_id: str | None, what: str) -> None:
+    `implicit`: producing adds the partitions to the transaction; see `Transactions`.
+    """
+
+    def __init__(
+        self, cluster: Cluster, lane: str, transactional_id: str | None, what: str, *, implicit: bool = False
+    ) -> None:
         self._cluster = cluster
         self._lane = lane
         self._transactional_id = transactional_id
         self._what = what
+        self._implicit = implicit
         self.appended_ms: dict[tuple[str, int], int] = {}
         """When each partition's leader last appended something of this producer's, by the leader's clock."""
 
@@ -78,16 +85,18 @@ class Producing:
             return describe(error)
         return await self._take(answer, before)
 
-    def _request(self, batches: list[Batch]) -> ProduceRequest:
+    def _request(self, batches: list[Batch]) -> Any:
         topics: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
         for batch in batches:
             topics[self._cluster.address.topic(batch.topic)].append((batch.partition, batch.data))
+        if self._implicit and self._transactional_id is not None:
+            return implicit_produce(self._transactional_id, _ALL, ACKNOWLEDGED_MS, topics.items())
         return ProduceRequest(self._transactional_id, _ALL, ACKNOWLEDGED_MS, [*topics.items()])
 
     async def _take(self, answer: Any, before: Mapping[Batch, bool]) -> str:
         waiting = {(self._cluster.address.topic(batch.topic), batch.partition): batch for batch in before}
         failed_by, moved = "", False
-        for topic, partitions in answer.topics:
+        for topic, partitions, *_tags in answer.topics:
             for partition, code, offset, appended_ms, *_ in partitions:
                 batch = waiting[topic, partition]
                 batch.uncertain = code in WRITTEN_UNSAFELY or before[batch]

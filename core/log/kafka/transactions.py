@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from aiokafka.client import CoordinationType
+from aiokafka.errors import IncompatibleBrokerVersion
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
 
 from .answers import Attempts, Meaning, meaning, name
 from .cluster import Cluster
 from .failures import FAILURES, FORBIDDEN, describe, failure
+from .requests import IMPLICIT, features, implicit_end, level
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 """After so long the broker aborts what a writer that vanished has left open."""
@@ -27,6 +29,8 @@ class Transactions:
     def __init__(self, cluster: Cluster, lane: str, transactional_id: str, what: str) -> None:
         self.producer_id = -1
         self.producer_epoch = -1
+        self.implicit = False
+        """Whether producing adds partitions to the transaction, and each end begins a new epoch; see `requests`."""
         self.unanswered = False
         """Whether an answer to the last `end` was lost."""
         self._cluster = cluster
@@ -35,14 +39,20 @@ class Transactions:
         self._what = what
         self._coordinator: int | None = None
 
-    async def begin_epoch(self, attempts: Attempts) -> None:
-        """Fence whoever had the id, wait until its open transaction is resolved, and take the next epoch."""
+    async def begin_epoch(self, attempts: Attempts, *, modern: bool = False) -> None:
+        """Fence whoever had the id, wait until its open transaction is resolved, and take the next epoch.
+
+        `modern` lets the transactions be implicit where the cluster knows them.
+        """
+        self.implicit = modern and await self._is_implicit(attempts)
         request = InitProducerIdRequest(transactional_id=self._id, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS)
         answer = await self._insist(request, lambda answer: [answer.error_code], attempts)
         self.producer_id, self.producer_epoch = answer.producer_id, answer.producer_epoch
 
     async def add(self, places: Iterable[tuple[str, int]], attempts: Attempts) -> None:
-        """Say which partitions (topics as on the cluster) the transaction will write to."""
+        """Say which partitions (topics as on the cluster) the transaction will write to, where that must be said."""
+        if self.implicit:
+            return
         topics: dict[str, list[int]] = defaultdict(list)
         for topic, partition in places:
             topics[topic].append(partition)
@@ -56,14 +66,19 @@ class Transactions:
 
     async def end(self, attempts: Attempts, *, committed: bool) -> None:
         """Commit or abort. A lost answer is asked for again: the broker gives the same one."""
-        request = EndTxnRequest(
-            transactional_id=self._id,
-            producer_id=self.producer_id,
-            producer_epoch=self.producer_epoch,
-            transaction_result=committed,
-        )
+        producer = (self._id, self.producer_id, self.producer_epoch)
+        request = implicit_end(*producer, committed=committed) if self.implicit else EndTxnRequest(*producer, committed)
         self.unanswered = False
-        await self._insist(request, lambda answer: [answer.error_code], attempts)
+        answer = await self._insist(request, lambda answer: [answer.error_code], attempts)
+        if self.implicit:
+            self.producer_id, self.producer_epoch = answer.producer_id, answer.producer_epoch
+
+    async def _is_implicit(self, attempts: Attempts) -> bool:
+        try:
+            answer = await self._insist(features(), lambda answer: [answer.error_code], attempts)
+        except IncompatibleBrokerVersion:
+            return False
+        return level(answer) >= IMPLICIT
 
     async def _insist(self, request: Any, codes: Callable[[Any], list[int]], attempts: Attempts) -> Any:
         """Return the answer without an error; raises what `meaning` raises. Has no end of its own."""
@@ -71,6 +86,8 @@ class Transactions:
             self._cluster.check_open()
             try:
                 answer = await self._cluster.ask(await self._find(), request, self._lane)
+            except IncompatibleBrokerVersion:
+                raise
             except FORBIDDEN as error:
                 raise failure(error, self._what) from error
             except FAILURES as error:

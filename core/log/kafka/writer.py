@@ -38,9 +38,10 @@ class KafkaWriter:
         self._deadline_s = deadline_s
         identifier = cluster.address.transactional_id(shard)
         self._names = places.names
-        self._producing = Producing(cluster, identifier, identifier, f"shard {shard}")
-        producer = (transactions.producer_id, transactions.producer_epoch)
-        self._encoder = Encoder(*producer, transactional=True, codec=codec)
+        implicit = transactions.implicit
+        self._producing = Producing(cluster, identifier, identifier, f"shard {shard}", implicit=implicit)
+        self._codec = codec
+        self._encoder = self._new_encoder()
         self._stage = _Stage.IDLE
         self._dead = ""
 
@@ -53,14 +54,18 @@ class KafkaWriter:
         *,
         codec: str = CODEC,
         deadline_s: float = DEADLINE_S,
+        modern: bool = True,
     ) -> "KafkaWriter":
-        """Fence the shard's previous writer and resolve its open transaction. Raises `LogUnreachable`."""
+        """Fence the shard's previous writer and resolve its open transaction. Raises `LogUnreachable`.
+
+        With `modern`, transactions are implicit where the cluster knows them; see `Transactions`.
+        """
         identifier = cluster.address.transactional_id(shard)
         transactions = Transactions(cluster, identifier, identifier, f"shard {shard}")
         attempts = Attempts()
         try:
             async with asyncio.timeout(deadline_s):
-                await transactions.begin_epoch(attempts)
+                await transactions.begin_epoch(attempts, modern=modern)
         except TimeoutError as error:
             raise late(f"open a writer of shard {shard}", deadline_s, attempts) from error
         return cls(shard, cluster, places, transactions, codec=codec, deadline_s=deadline_s)
@@ -105,7 +110,13 @@ class KafkaWriter:
         self._stage = _Stage.ENDING
         await self._transactions.end(attempts, committed=True)
         self._stage = _Stage.IDLE
+        if self._transactions.implicit:  # another epoch, whose sequence numbers begin again
+            self._encoder = self._new_encoder()
         return offsets(batches, len(drafts))
+
+    def _new_encoder(self) -> Encoder:
+        producer = (self._transactions.producer_id, self._transactions.producer_epoch)
+        return Encoder(*producer, transactional=True, codec=self._codec)
 
     def _failed(self, error: HmsError) -> HmsError:
         """Return what the failure means for the commit; the writer is dead.
