@@ -41,9 +41,6 @@ async def ask_steadily(client: Client, rate: int, actors: int, ended: Callable[[
     started = time.monotonic() + 0.1
     while not ended(len(asked)):
         due = started + len(asked) / rate
-        if (early := due - time.monotonic()) > 0:
-            await asyncio.sleep(early)
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
         asked.append(asyncio.create_task(ask(client, f"counter/{len(asked) % actors}", due)))
-        if len(asked) % rate == 0:
-            await asyncio.sleep(0)  # behind or not, answers are taken in
     return await asyncio.gather(*asked)

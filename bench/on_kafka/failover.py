@@ -44,9 +44,9 @@ async def failing_over(url: str, actors: int) -> Measured:
         for node in (killed, heir):
             await asyncio.to_thread(node.wait_shards, 8)
         lost = set(killed.shards)
-        async with connect(url, name="bench") as client:
+        async with connect(url, name="bench") as client, asyncio.TaskGroup() as group:
             over = asyncio.Event()
-            asking = asyncio.create_task(ask_steadily(client, RATE, actors, lambda _asked: over.is_set()))
+            asking = group.create_task(ask_steadily(client, RATE, actors, lambda _asked: over.is_set()))
             await asyncio.sleep(BEFORE_S)
             killed_at = time.monotonic()
             await asyncio.to_thread(killed.kill)
@@ -54,8 +54,7 @@ async def failing_over(url: str, actors: int) -> Measured:
             await asyncio.to_thread(heir.wait_shards, client.log.partitions)
             await asyncio.sleep(BEFORE_S)
             over.set()
-            answers = await asking
-        return _times(answers, lambda one: partition_of(one.actor, 16) in lost, killed_at, evicted_at)
+        return _times(asking.result(), lambda one: partition_of(one.actor, 16) in lost, killed_at, evicted_at)
     finally:
         killed.kill()
         heir.stop()

@@ -28,10 +28,10 @@ assert app
 async def rolling(url: str) -> Measured:
     nodes = {name: HmsNode(url, name) for name in (f"node-{number}" for number in range(NODES))}
     try:
-        async with connect(url, name="bench") as client:
+        async with connect(url, name="bench") as client, asyncio.TaskGroup() as group:
             await _shared_out(client.log)
             over = asyncio.Event()
-            asking = asyncio.create_task(ask_steadily(client, RATE, ACTORS, lambda _asked: over.is_set()))
+            asking = group.create_task(ask_steadily(client, RATE, ACTORS, lambda _asked: over.is_set()))
             await asyncio.sleep(BETWEEN_S)
             started = time.monotonic()
             for name, node in list(nodes.items()):
@@ -41,7 +41,7 @@ async def rolling(url: str) -> Measured:
                 await asyncio.sleep(BETWEEN_S)
             took = time.monotonic() - started
             over.set()
-            answers = await asking
+        answers = asking.result()
     finally:
         for node in nodes.values():
             await asyncio.to_thread(node.drain)

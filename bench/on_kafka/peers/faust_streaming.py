@@ -29,7 +29,7 @@ async def counters(stream: faust.StreamT[bytes]) -> None:
     async for key, value in stream.items():
         actor = key.decode()
         done = handle(value, *totals[actor])
-        totals[actor] = (done.count, done.total)
+        totals[actor] = (done.times, done.total)
         await events.send(key=key, value=done.event)
         await replies.send(key=done.reply_to, value=done.reply)
 

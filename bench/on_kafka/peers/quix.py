@@ -6,7 +6,7 @@ from work import Handled, Task, begins, handle
 
 def fold(value: bytes, state: State) -> Handled:
     done = handle(value, *(state.get("total") or (0, 0)))
-    state.set("total", (done.count, done.total))
+    state.set("total", (done.times, done.total))
     return done
 
 

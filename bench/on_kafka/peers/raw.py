@@ -32,7 +32,7 @@ async def shard(task: Task, number: int) -> None:
             events, replies = producer.create_batch(), producer.create_batch()
             for record in records:
                 done = handle(record.value, *totals.get(record.key, (0, 0)))
-                totals[record.key] = done.count, done.total
+                totals[record.key] = done.times, done.total
                 events.append(key=record.key, value=done.event, timestamp=None)
                 replies.append(key=done.reply_to, value=done.reply, timestamp=None)
             await producer.begin_transaction()

@@ -45,7 +45,7 @@ def command(actor: str, id_: str, at_us: int) -> bytes:
 class Handled(NamedTuple):
     """The new state of the counter, and what is written."""
 
-    count: int
+    times: int
     total: int
     event: bytes
     reply_to: bytes
