@@ -30,6 +30,8 @@ import throughput
 import timers
 from session import MeasurementFailed, Session, Unavailable
 
+from hms.core.errors import HmsError
+
 EMBEDDED: dict[str, ModuleType] = {
     "throughput": throughput,
     "latency": latency,
@@ -81,7 +83,7 @@ def outcome(name: str, session: Session) -> report.Outcome:
     except Unavailable as error:
         print(f"SKIPPED {bench.TITLE}: {error}", file=sys.stderr)
         return report.Outcome(bench.TITLE, bench.WHAT, part, [], skipped=str(error))
-    except MeasurementFailed as error:
+    except (MeasurementFailed, HmsError, TimeoutError) as error:
         print(f"FAILED {bench.TITLE}: {error}", file=sys.stderr)
         return report.Outcome(bench.TITLE, bench.WHAT, part, [], skipped=str(error), failed=True)
     missed = not all(figure.met for figure in figures)

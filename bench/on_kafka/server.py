@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 from session import Session, Unavailable
 
+from hms.core.errors import LogUnreachable
 from hms.core.log.kafka import KafkaAddress
 from hms.core.log.kafka.creation import create, look
 from tests.kafka import jars
@@ -24,7 +25,7 @@ AS_BY_DEFAULT = {
     "broker.heartbeat.interval.ms": "2000",
 }
 """What the tests' brokers do often, so that a test need not wait; here it would only be in the way."""
-DELETE_S = 30
+DELETE_S, MAKE_S = 30, 60
 
 
 class Server:
@@ -65,7 +66,11 @@ class Server:
 
 
 async def _made(address: KafkaAddress) -> None:
-    await create(address, await look(address))
+    """Make a log; a broker that is busy with what was deleted may need longer than one call waits for."""
+    async with asyncio.timeout(MAKE_S):
+        while True:
+            with suppress(LogUnreachable):
+                return await create(address, await look(address))
 
 
 def server_of(session: Session) -> Server:
