@@ -26,6 +26,13 @@ def test_a_broker_killed_and_restarted_under_load_costs_time_and_nothing_else(
             await asyncio.sleep(random.random())
             await asyncio.to_thread(broker.start)
         await run.load.wait_answered(100)
+        names = tuple(run.nodes.running)
+        for name in names:
+            run.nodes.kill(name)
+        await asyncio.to_thread(broker.restart)  # and with it everything at once
+        run.nodes.start(*names)
+        await run.shared()
+        await run.load.wait_answered(100)
 
     seen = asyncio.run(trial(tmp_path, broker.bootstrap, SEED, killing, pause_s=0.02))
-    saw(f"the broker killed {DEATHS} times; {seen}")
+    saw(f"the broker killed {DEATHS} times, then it and every node at once; {seen}")

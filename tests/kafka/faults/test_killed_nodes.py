@@ -28,6 +28,7 @@ def test_nodes_killed_at_random_moments_lose_double_reorder_and_make_up_nothing(
             victim = random.choice(run.nodes.up())
             run.nodes.kill(victim)
             run.nodes.start(victim)
+        await run.shared()  # each came back and got its share
 
     seen = asyncio.run(trial(tmp_path, kafka.bootstrap, SEED, killing, names=NAMES, pause_s=0.005))
     saw(f"{DEATHS} nodes killed; {seen}")
