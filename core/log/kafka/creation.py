@@ -21,7 +21,8 @@ from .topics import PARTITIONS_SETTING, SETTINGS, in_sync, wanted_topics
 COPIES: Final = 3
 """Of each topic, where there are so many brokers: one may be lost while another is being restarted."""
 PARTITIONS_MAX: Final = 4_096
-CREATE_MS: Final = 8_000
+MAKING_S: Final = 30.0
+"""A busy broker takes its time over a hundred partitions, and each has no leader until it has."""
 
 
 class Plan(NamedTuple):
@@ -89,7 +90,7 @@ async def create(address: KafkaAddress, plan: Plan) -> None:
     if topics:
         await _create_topics(address, topics)
     if plan.recorded is None:
-        async with _settings(address) as settings:
+        async with _settings(address, MAKING_S) as settings:
             # Somebody else may just have made the same log: then this one is his, and his number holds.
             await settings.put(PARTITIONS_SETTING, str(plan.partitions), None)
             if (recorded := await settings.get(PARTITIONS_SETTING)) != str(plan.partitions):
@@ -97,10 +98,11 @@ async def create(address: KafkaAddress, plan: Plan) -> None:
 
 
 async def _create_topics(address: KafkaAddress, topics: list[NewTopic]) -> None:
-    client = AIOKafkaAdminClient(request_timeout_ms=CREATE_MS, client_id="hms-creation", **address.client_kwargs())
+    making_ms = int(MAKING_S * 1_000)
+    client = AIOKafkaAdminClient(request_timeout_ms=making_ms, client_id="hms-creation", **address.client_kwargs())
     try:
         await within(DEADLINE_S, client.start(), f"connect to {','.join(address.bootstrap)}")
-        answer = await within(DEADLINE_S, client.create_topics(topics, CREATE_MS), "create the topics")
+        answer = await within(MAKING_S, client.create_topics(topics, making_ms), "create the topics")
     except AttributeError as error:  # of aiokafka, where the cluster names no broker
         raise LogUnreachable("create the topics: no broker is back in its own cluster yet; try again") from error
     finally:
@@ -111,8 +113,8 @@ async def _create_topics(address: KafkaAddress, topics: list[NewTopic]) -> None:
 
 
 @asynccontextmanager
-async def _settings(address: KafkaAddress) -> AsyncIterator[Settings]:
-    cluster = Cluster(address, (SETTINGS,))
+async def _settings(address: KafkaAddress, deadline_s: float = DEADLINE_S) -> AsyncIterator[Settings]:
+    cluster = Cluster(address, (SETTINGS,), deadline_s)
     reader = Reader(cluster, (SETTINGS,))
     try:
         yield Settings(cluster, reader)
