@@ -91,8 +91,10 @@ def _supervision() -> list[tuple[str, str]]:
         ),
         (
             "the lease of a component that may fail over",
-            f"{hosts.PERIODS_OF_LEASE} inventories; started elsewhere after that and a 1/{fencing.MARGIN_SHARE} more, "
-            f"at least {fencing.MARGIN_MS:,} ms more",
+            (
+                f"{hosts.PERIODS_OF_LEASE} inventories; started elsewhere after that and a 1/{fencing.MARGIN_SHARE} more, "
+                f"at least {fencing.MARGIN_MS:,} ms more"
+            ),
         ),
         ("an unanswered command to a component", f"again every {settle.RESEND_MS:,} ms"),
         ("a component that stays ill", f"reported again every {settle.ILLNESS_REPEAT_MS:,} ms"),
