@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, PartitionMetadata
 
 from .jars import jars, java
@@ -44,6 +45,17 @@ def settings(brokers: int) -> dict[str, str]:
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
     }
+
+
+def warm_up(bootstrap: str) -> None:
+    """Use a transaction and a group once: their topics are made at the first use, and that takes its time."""
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "warm-up", "log_level": 0})
+    producer.init_transactions(START_S)
+    group = Consumer({"bootstrap.servers": bootstrap, "group.id": "warm-up", "log_level": 0})
+    try:
+        group.committed([TopicPartition("__consumer_offsets", 0)], START_S)
+    finally:
+        group.close()
 
 
 def cluster_id() -> str:
@@ -247,6 +259,7 @@ class Cluster:
             broker.begin()
         for broker in self.brokers:
             broker.ready()
+        warm_up(self.bootstrap)
 
     def stop(self) -> None:
         """End them all; nothing is kept, so nobody waits for their data."""

@@ -14,7 +14,7 @@ from docker.errors import DockerException, ImageNotFound
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from .broker import START_S, cluster_id, settings
+from .broker import START_S, cluster_id, settings, warm_up
 from .jars import VERSION, Unavailable
 from .ports import free_port
 
@@ -32,6 +32,7 @@ def container() -> Iterator[str]:
         broker.start()
         bootstrap = f"{_address(broker.get_container_host_ip())}:{port}"
         _wait_ready(broker, bootstrap)
+        warm_up(bootstrap)
         yield bootstrap
     finally:
         broker.stop()
