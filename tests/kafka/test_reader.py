@@ -134,7 +134,7 @@ def test_a_topic_that_is_deleted_and_one_that_is_made_again_are_told_from_an_emp
 
     async def main() -> None:
         await make_log(kafka_url)
-        async with opened(kafka_url) as log:
+        async with opened(kafka_url, 4.0) as log:
             await log.append([draft(f"{n}") for n in range(5)])
             admin = AdminClient({"bootstrap.servers": ",".join(address.bootstrap)})
             admin.delete_topics([address.topic(NORMAL)])[address.topic(NORMAL)].result(20)

@@ -7,7 +7,6 @@ deadline that passed in vain the next call starts from these once more: a cluste
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
@@ -28,8 +27,6 @@ REQUEST_MS: Final = 5_000
 """For one question to one broker; a long poll ends well before."""
 PAUSE_S: Final = 0.01
 PAUSE_MAX_S: Final = 0.3
-MISSING_S: Final = 3.0
-"""A topic that all metadata miss for so long is not there; a shorter time is the cluster's own to spread the news."""
 METADATA_MS: Final = 60_000
 CLOSE_S: Final = 1.0
 NOBODY: Final = -1
@@ -134,7 +131,6 @@ class _Tries:
         self._what = what
         self._deadline_s = deadline_s
         self._pause_s = PAUSE_S / 2
-        self._missing_since: float | None = None
         self._last: BaseException | None = None
 
     def note(self, error: BaseException) -> None:
@@ -142,15 +138,6 @@ class _Tries:
         self._last = error
         if isinstance(error, FORBIDDEN):
             raise failure(error, self._what) from error
-        if not isinstance(error, errors.UnknownTopicOrPartitionError):
-            self._missing_since = None
-            return
-        self._missing_since = self._missing_since or time.monotonic()
-        if time.monotonic() - self._missing_since > MISSING_S:
-            topic = " ".join(map(str, error.args))
-            raise LogUnreachable(
-                f"{self._what}: the topic {topic} is not there; was it deleted? `hms log init` makes topics"
-            ) from error
 
     def pause_s(self) -> float:
         """Return how long to wait before the next try."""
@@ -158,7 +145,12 @@ class _Tries:
         return self._pause_s
 
     def unreachable(self) -> LogUnreachable:
-        """Say what was waited for in vain."""
+        """Say what was waited for in vain; a topic that was just made is not known everywhere at once, so this may be why."""
+        if isinstance(self._last, errors.UnknownTopicOrPartitionError):
+            return LogUnreachable(
+                f"{self._what}: the topic {self._last.args[0] if self._last.args else 'asked for'} is not there; was it deleted? "
+                "`hms log init` makes topics"
+            )
         last = f"; last: {describe(self._last)}" if self._last else ""
         return LogUnreachable(
             f"{self._what}: no answer from Kafka within {self._deadline_s:g} s{last}. Is a broker down? `hms doctor` looks"

@@ -16,7 +16,7 @@ from .failures import DEADLINE_S, failure, within
 from .inspection import ClusterSeen, inspect
 from .reader import Reader
 from .settings import Settings
-from .topics import PARTITIONS_SETTING, SETTINGS, in_sync, wanted_topics
+from .topics import ALL, PARTITIONS_SETTING, SETTINGS, in_sync, wanted_topics
 
 COPIES: Final = 3
 """Of each topic, where there are so many brokers: one may be lost while another is being restarted."""
@@ -89,6 +89,7 @@ async def create(address: KafkaAddress, plan: Plan) -> None:
     ]
     if topics:
         await _create_topics(address, topics)
+        await _await_topics(address, [topic.name for topic in topics])
     if plan.recorded is None:
         async with _settings(address, MAKING_S) as settings:
             # Somebody else may just have made the same log: then this one is his, and his number holds.
@@ -110,6 +111,22 @@ async def _create_topics(address: KafkaAddress, topics: list[NewTopic]) -> None:
     for name, code, message in answer.topic_errors:
         if code not in {0, errors.TopicAlreadyExistsError.errno}:
             raise failure(errors.for_code(code)(message or ""), f"create {name}")
+
+
+async def _await_topics(address: KafkaAddress, names: list[str]) -> None:
+    """Return once the brokers speak of the topics that they have made: whoever opens the log next counts them."""
+    cluster = Cluster(address, ALL, MAKING_S)
+
+    async def all_there() -> None:
+        counts = await cluster.partition_counts()
+        for name in names:
+            if name not in counts:
+                raise errors.UnknownTopicOrPartitionError(name)
+
+    try:
+        await cluster.insist(all_there, "make the log")
+    finally:
+        await cluster.close()
 
 
 @asynccontextmanager
