@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, PartitionMetadata
 
 from .jars import jars, java
@@ -49,11 +49,19 @@ def settings(brokers: int) -> dict[str, str]:
 
 def warm_up(bootstrap: str) -> None:
     """Use a transaction and a group once: their topics are made at the first use, and that takes its time."""
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "warm-up", "log_level": 0})
+    asked = {"bootstrap.servers": bootstrap, "transactional.id": "warm-up", "transaction.timeout.ms": 5_000}
+    producer = Producer({**asked, "log_level": 0})
     producer.init_transactions(START_S)
     group = Consumer({"bootstrap.servers": bootstrap, "group.id": "warm-up", "log_level": 0})
+    deadline = time.monotonic() + START_S
     try:
-        group.committed([TopicPartition("__consumer_offsets", 0)], START_S)
+        while True:
+            try:
+                group.committed([TopicPartition("__consumer_offsets", 0)], START_S)
+            except KafkaException:  # its coordinator is being loaded
+                assert time.monotonic() < deadline, f"no group coordinator in {START_S} s"
+            else:
+                return
     finally:
         group.close()
 
@@ -259,7 +267,8 @@ class Cluster:
             broker.begin()
         for broker in self.brokers:
             broker.ready()
-        warm_up(self.bootstrap)
+        # By the brokers' own listener: a test may ask its clients for a password.
+        warm_up(",".join(f"127.0.0.1:{broker.inner_port}" for broker in self.brokers))
 
     def stop(self) -> None:
         """End them all; nothing is kept, so nobody waits for their data."""

@@ -56,7 +56,9 @@ def test_every_shard_has_an_owner_and_no_member_has_two_more_than_another(live: 
 
 
 @given(members, members, shard_counts, st.randoms(use_true_random=False))
-def test_the_order_of_the_claims_does_not_matter(first: list[str], second: list[str], shards: int, random: Random) -> None:
+def test_the_order_of_the_claims_does_not_matter(
+    first: list[str], second: list[str], shards: int, random: Random
+) -> None:
     before = agree([newcomer(node) for node in first], shards)
     claims = [told(node, 1, before) if node in first else newcomer(node) for node in second]
     shuffled = random.sample(claims, len(claims))
