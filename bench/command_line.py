@@ -60,6 +60,7 @@ def listing(session: Session, url: str) -> list[float]:
     )
     try:
         _wait_running(url, up)
+        session.note_load()
         return _medians(session.runs, "component", "list", "--log", url)
     finally:
         up.terminate()

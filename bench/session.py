@@ -37,9 +37,13 @@ class Session:
 
     def measure(self, function: Callable[..., Any], **arguments: Any) -> Measured:
         """Run a function of a bench module in a fresh process and return the dict that it returns."""
-        self.loads.append(os.getloadavg()[0])
+        self.note_load()
         answer: Measured = json.loads(self._spawn(function, arguments, "--measure"))
         return answer
+
+    def note_load(self) -> None:
+        """Take down how busy the machine is."""
+        self.loads.append(os.getloadavg()[0])
 
     def profile(self, function: Callable[..., Any], **arguments: Any) -> str:
         """Run it once more with a sampling profiler and return the top as text."""

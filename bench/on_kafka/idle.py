@@ -18,7 +18,7 @@ from .node_process import HmsNode
 from .server import Server, server_of
 
 TITLE = "Idle node on Kafka"
-SETTLE_S, SECONDS, SHARDS = 5.0, 15.0, 16
+SETTLE_S, SECONDS, SHARDS = 4.0, 10.0, 16
 WHAT = f"""
 `hms node` with {SHARDS} shards, each of which has answered a question and nothing since. {SETTLE_S:.0f} s later, for
 {SECONDS:.0f} s: the processor time of its process, all threads, in percent of one core; then its resident memory.
