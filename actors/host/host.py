@@ -251,7 +251,9 @@ def _ending_of(hosted: HostedComponent) -> dict[str, Any]:
 
 
 def _next_session(folder: Path) -> int:
-    number = int((record.load(str(folder / SESSION)) or {"session": 0})["session"]) + 1
+    """Draw a number beyond those of earlier agents, also where they left no folder: of a machine that was replaced."""
+    before = int((record.load(str(folder / SESSION)) or {"session": 0})["session"])
+    number = max(before + 1, int(time.time()))
     record.store(str(folder), SESSION, {"session": number})
     return number
 

@@ -2,7 +2,7 @@
 
     STATE/host-id
     STATE/fleets/FLEET/agent.lock                  held by the one agent
-    STATE/fleets/FLEET/session.json                how many agents there were
+    STATE/fleets/FLEET/session.json                the number of the last agent
     STATE/fleets/FLEET/components/COMPONENT/
         journal.json                               the newest command
         output.log, output.log.N                   stdout and stderr, over all runs

@@ -262,3 +262,18 @@ def test_what_runs_without_a_lease_knows_of_none(tmp_path: Path) -> None:
         assert not desk.heard(StartFailed)
 
     run(tmp_path, work)
+
+
+def test_a_machine_that_comes_with_an_empty_folder_is_not_taken_for_an_earlier_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        sessions = []
+        for state in (tmp_path / "old", tmp_path / "old", tmp_path / "new"):
+            desk = Desk(state)
+            await desk.open()
+            sessions.append(desk.host.inventory().session)
+            await desk.host.close()
+            end = boot_seconds() + 1.1
+            await until(lambda: boot_seconds() > end)  # noqa: B023 - awaited before the next round
+        assert sessions == sorted(set(sessions))
+
+    asyncio.run(main())
