@@ -20,7 +20,7 @@ WHERE = (
     (Api.END_TXN, "answer"),
     (Api.END_TXN, "request"),
     (Api.PRODUCE, "answer"),
-    (Api.ADD_PARTITIONS_TO_TXN, "answer"),
+    (Api.PRODUCE, "request"),
     (Api.INIT_PRODUCER_ID, "answer"),
 )
 
