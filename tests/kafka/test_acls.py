@@ -26,6 +26,7 @@ from .fixtures import missing, running
 from .jars import Unavailable
 from .tools import paste
 
+pytestmark = pytest.mark.timeout(400)  # each line that is pasted starts a JVM, and each command a process
 HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
 USERS = ("admin", "stranger", *(f"hms-{role}" for role in WHAT))
 

@@ -24,6 +24,7 @@ from .fixtures import delete
 from .test_doctor import alter
 from .tools import paste
 
+pytestmark = pytest.mark.timeout(400)  # each line that is pasted starts a JVM, and each command a process
 HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
 
 
