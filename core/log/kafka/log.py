@@ -97,7 +97,9 @@ class KafkaLog:
         """Fence the shard's previous writer, resolve its open transaction, and return the new one."""
         if not 0 <= shard < self.partitions:
             raise ValidationFailed(f"shard {shard}: this log has the shards 0 to {self.partitions - 1}")
-        return await KafkaWriter.open(shard, self._cluster, self._places, deadline_s=self._cluster.deadline_s)
+        writer = await KafkaWriter.open(shard, self._cluster, self._places, deadline_s=self._cluster.deadline_s)
+        self._reader.ends_behind(writer.ends)
+        return writer
 
     async def join(self, node: str) -> KafkaMembership:
         """Become a member under a name; a handle has one membership, the newest."""

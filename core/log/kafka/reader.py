@@ -46,6 +46,7 @@ class Reader:
         self._left: OrderedDict[tuple[Place, int], Buffer] = OrderedDict()
         self._left_bytes = 0
         self._ends: dict[Place, int] = {}
+        self._least: dict[Place, int] = {}
 
     async def read(self, topic: str, partition: int, position: int, records_max: int, *, headers: bool) -> Slice:
         """Return committed records from `position` on; see the port."""
@@ -75,7 +76,14 @@ class Reader:
     async def watermarks(self, topic: str, partition: int) -> Watermarks:
         """Return the partition's start, last stable offset and high watermark, asked now."""
         place = (topic, partition)
-        marks = await self._cluster.insist(lambda: self._marks(place), f"watermarks of {topic}/{partition}")
+
+        async def attempt() -> Watermarks:
+            marks = await self._marks(place)
+            if marks.high < self._least.get(place, 0):  # a leader that does not know yet that it is none
+                raise errors.NotLeaderForPartitionError
+            return marks
+
+        marks = await self._cluster.insist(attempt, f"watermarks of {topic}/{partition}")
         self._tails.written(place, marks.stable - 1)
         return marks
 
@@ -90,6 +98,10 @@ class Reader:
     def written(self, place: Place, offset: int) -> None:
         """Take note that there is a record: a tail that has not seen it yet is not believed to be empty."""
         self._tails.written(place, offset)
+
+    def ends_behind(self, ends: Mapping[Place, int]) -> None:
+        """Believe no leader that says that one of these partitions ends before the position given for it."""
+        self._least.update(ends)
 
     async def close(self) -> None:
         """Stop polling; who waits is woken up."""

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import Final
 
 from ...errors import CommitUnknown, HmsError, LogUnreachable, WriterFenced
-from ..port import Draft
+from ..port import CHECKPOINTS, EVENTS, Draft
 from .answers import Attempts
 from .cluster import Cluster
 from .encoding import Encoder, Places, offsets
@@ -15,6 +15,7 @@ from .producing import Producing
 from .transactions import Transactions
 
 CODEC: Final = "zstd"
+RESTORED: Final = (EVENTS, CHECKPOINTS)
 ABORT_S: Final = 2.0
 """For telling the broker of an end that the next owner, or the broker itself, would bring about as well."""
 
@@ -44,6 +45,8 @@ class KafkaWriter:
         self._encoder = self._new_encoder()
         self._stage = _Stage.IDLE
         self._dead = ""
+        self.ends: dict[tuple[str, int], int] = {}
+        """Where the partitions that a restore reads end at least."""
 
     @classmethod
     async def open(
@@ -66,9 +69,22 @@ class KafkaWriter:
         try:
             async with asyncio.timeout(deadline_s):
                 await transactions.begin_epoch(attempts, modern=modern)
+                writer = cls(shard, cluster, places, transactions, codec=codec, deadline_s=deadline_s)
+                await writer._prove(attempts)
         except TimeoutError as error:
             raise late(f"open a writer of shard {shard}", deadline_s, attempts) from error
-        return cls(shard, cluster, places, transactions, codec=codec, deadline_s=deadline_s)
+        return writer
+
+    async def _prove(self, attempts: Attempts) -> None:
+        """Write where a restore will read, and abort that: whoever took it is the leader now, and the end is behind it.
+
+        Fencing went through the coordinator and says nothing about these leaders. One that was paused while others were
+        elected believes in itself for a moment, and would end the partition where it ended then; but it cannot get what it
+        writes acknowledged by the others.
+        """
+        drafts = [Draft(topic, self.shard, b"", b"") for topic in RESTORED]
+        offsets = await self._transact(drafts, attempts, committed=False)
+        self.ends = {(topic, self.shard): offset + 1 for topic, offset in zip(RESTORED, offsets, strict=True)}
 
     async def commit(self, drafts: Sequence[Draft]) -> list[int]:
         """Write all drafts as one transaction; see the port."""
@@ -102,13 +118,13 @@ class KafkaWriter:
         except (HmsError, TimeoutError):
             pass  # fenced, or out of reach: the next owner's opening resolves it, or the broker after the time-out
 
-    async def _transact(self, drafts: Sequence[Draft], attempts: Attempts) -> list[int]:
+    async def _transact(self, drafts: Sequence[Draft], attempts: Attempts, *, committed: bool = True) -> list[int]:
         batches = self._encoder.encode(drafts)
         self._stage = _Stage.OPEN
         await self._transactions.add({(self._names[batch.topic], batch.partition) for batch in batches}, attempts)
         await self._producing.produce(batches, attempts)
         self._stage = _Stage.ENDING
-        await self._transactions.end(attempts, committed=True)
+        await self._transactions.end(attempts, committed=committed)
         self._stage = _Stage.IDLE
         if self._transactions.implicit:  # another epoch, whose sequence numbers begin again
             self._encoder = self._new_encoder()
