@@ -74,8 +74,8 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.close()
-        self.cut()
+        self.refuse()
+        self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -119,6 +119,10 @@ class Proxy:
         while len(self.done) < count:
             assert time.monotonic() < deadline, f"expected {count} faults in {seconds} s, came {self.done}"
             threading.Event().wait(0.005)
+
+    async def _close(self) -> None:
+        """In the loop's own thread: a server that is closed while one of its connections ends breaks otherwise."""
+        self._server.close()
 
     def _run(self, what: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(20)
