@@ -20,6 +20,7 @@ from hms.core.log.kafka import KafkaLog
 from hms.core.log.port import EVENTS
 from hms.core.testing.simulation.cast import Deposit, account
 
+from ..broker import Broker
 from ..fixtures import Server
 from ..handles import make
 from .intensity import SEED
@@ -70,13 +71,13 @@ def test_topics_with_wrong_settings_under_load_are_named_and_new_nodes_refuse_wh
 
 @pytest.mark.timeout(300)
 def test_events_that_a_short_retention_deleted_are_missed_aloud(
-    kafka: Server, tmp_path: Path, saw: Callable[[str], None]
+    broker: Broker, tmp_path: Path, saw: Callable[[str], None]
 ) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
 
     async def main() -> list[str]:
-        prefix = await make(kafka.bootstrap, 1)
-        url = f"kafka://{kafka.bootstrap}/{prefix}"
+        prefix = await make(broker.bootstrap, 1)
+        url = f"kafka://{broker.bootstrap}/{prefix}"
         log = await KafkaLog.open(url)
         try:
             with Nodes(tmp_path, url) as nodes:
