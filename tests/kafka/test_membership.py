@@ -162,7 +162,9 @@ def test_a_node_whose_event_loop_is_blocked_stays_a_member(kafka: Server) -> Non
     asyncio.run(main())
 
 
-def test_a_membership_outlives_its_broker_killed_and_started_again(broker: Broker) -> None:
+def test_a_membership_outlives_its_broker_killed_and_started_again(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker({})
+
     async def main() -> None:
         prefix = await make(broker.bootstrap, 4)
         async with opened(broker.bootstrap, prefix, 2, times=LONG) as logs:

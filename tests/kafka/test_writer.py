@@ -180,10 +180,12 @@ def test_a_commit_larger_than_a_batch_is_written_in_order_and_whole(kafka: Serve
     asyncio.run(main())
 
 
-def test_a_writer_outlives_its_broker_killed_and_started_again(broker: Broker) -> None:
+def test_a_writer_outlives_its_broker_killed_and_started_again(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker({})
+
     async def main() -> None:
         prefix = await make(broker.bootstrap)
-        async with opened(broker.bootstrap, prefix, deadline_s=30) as [log]:
+        async with opened(broker.bootstrap, prefix, deadline_s=120) as [log]:
             writer = await log.open_writer(3, "one")
             await writer.commit([draft(EVENTS, 3, "before")])
             broker.kill()
