@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ...schemas import UnknownSchema, partition_of
 from ..app import App
@@ -16,6 +16,8 @@ from .schema_store import SchemaStore
 from .shard_options import ShardOptions
 
 SETTLE_S = 1.5
+SHARDS_AT_ONCE = 4
+T = TypeVar("T")
 
 
 class Seen(NamedTuple):
@@ -45,16 +47,27 @@ class View:
 
     async def actors(self, wanted: Callable[[str], bool]) -> list[Seen]:
         """Return every actor whose address is wanted, by address."""
-        found: list[Seen] = []
-        for shard in range(self.log.partitions):
-            memory = await self._memory(shard)
+
+        def look(memory: ShardMemory) -> list[Seen]:
             addresses = [address for address in memory.actors.addresses() if wanted(address)]
-            found.extend(seen for address in addresses if (seen := _seen(memory, address)) is not None)
+            return [seen for address in addresses if (seen := _seen(memory, address)) is not None]
+
+        found = [seen for shard in await self._every(look) for seen in shard]
         return sorted(found, key=lambda seen: seen.address)
 
     async def heads(self) -> list[Head]:
         """Return where each shard's chain of commits stands."""
-        return [(await self._memory(shard)).head for shard in range(self.log.partitions)]
+        return await self._every(lambda memory: memory.head)
+
+    async def _every(self, look: Callable[[ShardMemory], T]) -> list[T]:
+        """Return what is seen in each shard; a few are folded at a time, and forgotten when they were looked at."""
+        slots = asyncio.Semaphore(SHARDS_AT_ONCE)
+
+        async def one(shard: int) -> T:
+            async with slots:
+                return look(await self._memory(shard))
+
+        return await asyncio.gather(*[one(shard) for shard in range(self.log.partitions)])
 
     async def _memory(self, shard: int) -> ShardMemory:
         await self._schemas.refresh()
