@@ -154,7 +154,7 @@ def test_a_node_whose_event_loop_is_blocked_stays_a_member(kafka: Server) -> Non
             async with released(logs[0], one, two):
                 await eventually(evenly(4, one, two), "two shards each")
                 before = await shares(one, two)
-                threading.Event().wait(2.5 * 2)  # the event loop stands still: two sessions and a half
+                threading.Event().wait(5)  # the event loop stands still: two sessions and a half
                 now = await one.assignment()
                 assert await shares(one, two) == before
                 assert await one.confirm(min(now.shards), now.generation)
