@@ -26,11 +26,14 @@ def draft(value: str) -> Draft:
     return Draft(*HERE, b"k", value.encode())
 
 
-async def reads(log: KafkaLog, position: int, count: int, seconds: float = 60) -> list[str]:
-    """Follow the place as a shard does until so many records came; what fails is tried again."""
+async def reads(log: KafkaLog, position: int, last: str, seconds: float = 60) -> list[str]:
+    """Follow the place as a shard does until that record came; what fails is tried again.
+
+    Each value is told once: an append whose answer was lost was tried again.
+    """
     found: list[str] = []
     async with asyncio.timeout(seconds):
-        while len(found) < count:
+        while last not in found:
             try:
                 await log.wait({HERE: position}, 1_000)
                 part = await log.read(*HERE, position)
@@ -38,7 +41,7 @@ async def reads(log: KafkaLog, position: int, count: int, seconds: float = 60) -
                 continue
             found += [(record.value or b"").decode() for record in part.records]
             position = part.position
-    return found
+    return list(dict.fromkeys(found))
 
 
 async def appends(log: KafkaLog, *values: str) -> None:
@@ -77,7 +80,7 @@ def test_a_paused_broker_gives_log_unreachable_within_the_deadline_and_nothing_h
             await log.wait({HERE: 1}, 300)
             assert 0.25 < time.monotonic() - began < 1.5
             broker.resume()
-            assert await reads(log, 0, 1) == ["a"]
+            assert await reads(log, 0, "a") == ["a"]
 
     asyncio.run(main())
 
@@ -106,16 +109,17 @@ def test_a_reader_goes_on_where_it_was_after_its_broker_was_killed_and_started_a
     async def main() -> None:
         await make_log(url)
         async with opened(url, 3.0) as log:
-            reading = asyncio.create_task(reads(log, 0, 4))
+            reading = asyncio.create_task(reads(log, 0, "d"))
             await appends(log, "a", "b")
             await asyncio.to_thread(broker.restart)
             await appends(log, "c", "d")
             found = await reading
-            assert list(dict.fromkeys(found)) == ["a", "b", "c", "d"]
+            assert found == ["a", "b", "c", "d"]
 
     asyncio.run(main())
 
 
+@pytest.mark.timeout(400)  # three brokers on a busy machine take their time to start, and to move
 def test_a_reader_follows_the_leader_of_its_partition(cluster: Cluster) -> None:
     url = fresh(cluster.bootstrap)
     topic = KafkaAddress.parse(url).topic(NORMAL)
@@ -123,22 +127,23 @@ def test_a_reader_follows_the_leader_of_its_partition(cluster: Cluster) -> None:
     async def main() -> None:
         await make_log(url)
         async with opened(url) as log, opened(url) as other:
-            reading = asyncio.create_task(reads(log, 0, 3))
+            reading = asyncio.create_task(reads(log, 0, "c"))
             await appends(other, "a")
             before = cluster.leader(topic, 1)
             after = await asyncio.to_thread(cluster.move_leader, topic, 1)
             assert before is not after
             await appends(other, "b")
-            assert (await log.watermarks(*HERE)).high == 2
+            assert (await log.watermarks(*HERE)).high >= 2
             await asyncio.to_thread(after.kill)
             await appends(other, "c")
             found = await reading
-            assert list(dict.fromkeys(found)) == ["a", "b", "c"]
+            assert found == ["a", "b", "c"]
             assert found[0] == (await log.read(*HERE, 0)).records[0].value.decode()  # type: ignore[union-attr]
 
     asyncio.run(main())
 
 
+@pytest.mark.timeout(400)
 def test_a_log_is_opened_while_one_of_its_brokers_is_away_and_while_one_is_paused(cluster: Cluster) -> None:
     url = fresh(cluster.bootstrap)
 
@@ -147,11 +152,11 @@ def test_a_log_is_opened_while_one_of_its_brokers_is_away_and_while_one_is_pause
         cluster.brokers[0].kill()
         async with opened(url) as log:
             await appends(log, "a")
-            assert await reads(log, 0, 1) == ["a"]
+            assert await reads(log, 0, "a") == ["a"]
         await asyncio.to_thread(cluster.heal)
         cluster.brokers[1].pause()
         async with opened(url, 30.0) as log:
             await appends(log, "b")
-            assert await reads(log, 0, 2) == ["a", "b"]
+            assert await reads(log, 0, "b") == ["a", "b"]
 
     asyncio.run(main())
