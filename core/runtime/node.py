@@ -14,7 +14,7 @@ from ..log.port import Assignment, Log, Membership
 from .fitness import LOOK_EVERY_S, Fitness
 from .history import History, LogHistory
 from .installed import Behaviours
-from .pace import Pace
+from .pace import ROUND_MS, ROUND_OF_BROKERS_MS, Pace
 from .schema_store import SchemaStore
 from .shard import Shard, ShardStatistics
 from .shard_options import ShardOptions
@@ -64,7 +64,7 @@ class Node:
             options or ShardOptions(),
             Fitness(log, self.behaviours, self._clock),
             history or LogHistory(log),
-            Pace(),
+            Pace(ROUND_OF_BROKERS_MS if log.capabilities.markers else ROUND_MS),
             name,
             code_version or _code_version(self.behaviours),
         )

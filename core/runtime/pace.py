@@ -2,18 +2,22 @@
 
 URGENT_US = 5_000_000
 """How long after a critical message the next ones are expected."""
+ROUND_MS, ROUND_OF_BROKERS_MS = 40.0, 200.0
+"""Where a commit is a transaction of its own on brokers (it leaves a marker), it costs ten times what it does in a file, so it
+must hold more.
+"""
 
 
 class Pace:
     """Slices get shorter as more shards are busy, so that a round of all of them stays under `round_ms`.
 
-    Short rounds cost throughput (each ends in a commit of every shard), so they are kept for when somebody waits: while
+    Short rounds cost throughput: each ends in a commit of every shard. So they are kept for when somebody waits: while
     critical messages come, a round stays under `urgent_round_ms`.
     """
 
     def __init__(
         self,
-        round_ms: float = 40.0,
+        round_ms: float = ROUND_MS,
         urgent_round_ms: float = 16.0,
         slice_ms_min: float = 2.0,
         urgent_slice_ms_min: float = 0.5,

@@ -60,7 +60,8 @@ SHARD = partition_of("account/anna", 16)
 @asynccontextmanager
 async def running() -> AsyncIterator[Client]:
     log = await open_log("simulated:")
-    async with Node(log, [bank], name="n1"), connect(log) as client:
+    async with Node(log, [bank], name="n1") as node, connect(log) as client:
+        await node.wait_owning(log.partitions)  # each opening is a commit
         yield client
     await log.close()
 

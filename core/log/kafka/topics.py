@@ -17,6 +17,8 @@ FRAME_BYTES: Final = 48_576
 MESSAGE_BYTES_MAX: Final = RECORD_BYTES_MAX + FRAME_BYTES
 COMPACTED_SEGMENT_BYTES: Final = 64 << 20
 """The newest segment is never compacted: with Kafka's gigabyte a small log would keep every checkpoint."""
+SETTINGS_SEGMENT_BYTES: Final = 1 << 20
+"""Whoever opens the log reads the settings, and each node says every few seconds that it is there."""
 
 _COMMON: Final = {
     "message.timestamp.type": "LogAppendTime",
@@ -40,4 +42,6 @@ def in_sync(replication: int) -> dict[str, str]:
 
 
 def _settings(topic: str) -> dict[str, str]:
-    return {**_COMMON, **(_COMPACTED if topic in {*COMPACTED, SETTINGS} else _KEPT)}
+    if topic == SETTINGS:
+        return {**_COMMON, **_COMPACTED, "segment.bytes": str(SETTINGS_SEGMENT_BYTES)}
+    return {**_COMMON, **(_COMPACTED if topic in COMPACTED else _KEPT)}
