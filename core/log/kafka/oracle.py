@@ -50,6 +50,8 @@ class Times(NamedTuple):
 
 
 DEFAULT_TIMES: Final = Times()
+FIRST_JOIN_S: Final = 5.0
+"""A new cluster finds its coordinator of groups and loads what it knows before it lets anybody in: no reason to worry."""
 
 
 class ReplacedError(Exception):
@@ -87,16 +89,20 @@ class Oracle:
     async def run(self) -> None:
         """Be a member until `leave`, or until a newer session of the same name is one; whatever fails is tried again."""
         attempts = Attempts()
+        loop = asyncio.get_running_loop()
+        speaks_from = loop.time() + FIRST_JOIN_S
         while not self._left:
             try:
                 await self._cluster.find()
                 await self._join()
+                speaks_from = 0.0
                 await self._stay()
                 attempts = Attempts()
             except ReplacedError:
                 self._be_replaced()
             except (*FAILURES, HmsError) as error:
-                logger.warning("membership_interrupted", node=self._node, error=describe(error))
+                if loop.time() >= speaks_from:
+                    logger.warning("membership_interrupted", node=self._node, error=describe(error))
                 self.failed_by = error
                 self._coordinator = None
                 await self._cluster.refresh()
