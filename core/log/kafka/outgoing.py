@@ -5,7 +5,7 @@ round begins with a new one.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aiokafka.protocol.transaction import InitProducerIdRequest
@@ -14,7 +14,7 @@ from ...errors import AppendUnknown, HmsError, LogUnreachable
 from ..port import Draft
 from .answers import Attempts, Meaning, meaning, name
 from .cluster import Cluster
-from .encoding import Batch, Encoder, Places, offsets
+from .encoding import Batch, Encoder, Places
 from .failures import DEADLINE_S, FAILURES, describe
 from .producing import Producing
 from .topics import SETTINGS
@@ -22,6 +22,9 @@ from .writer import CODEC, late
 
 LANE: Final = "append"
 ROUND_RECORDS_MAX: Final = 5_000
+SLOW_S: Final = 0.5
+"""After this the next round begins beside the one under way, as another producer."""
+SLOW_ROUNDS_MAX: Final = 16
 CLOCK: Final = (SETTINGS, 0)
 Call = tuple[Sequence[Draft], asyncio.Future[list[int]]]
 
@@ -38,6 +41,8 @@ class Outgoing:
         self._encoder: Encoder | None = None
         self._waiting: list[Call] = []
         self._pump: asyncio.Task[None] | None = None
+        self._slow: set[asyncio.Task[None]] = set()
+        """The rounds under way: one, or more when some take long."""
 
     async def append(self, drafts: Sequence[Draft]) -> list[int]:
         """Write the drafts, and return their offsets; see the port."""
@@ -63,13 +68,23 @@ class Outgoing:
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
+        for one in list(self._slow):
+            one.cancel()
+        await asyncio.gather(*self._slow, return_exceptions=True)
         for _, done in self._take(0):
-            _fail(done, LogUnreachable("append: the log was closed before it was written"))
+            if not done.done():
+                done.set_exception(LogUnreachable("append: the log was closed before it was written"))
 
     async def _run(self) -> None:
+        """Write in rounds, one after the other; a round that takes long (a leader is away) is left to itself."""
         try:
             while self._waiting:
-                await self._round(self._take(ROUND_RECORDS_MAX))
+                if len(self._slow) >= SLOW_ROUNDS_MAX:
+                    await asyncio.wait(self._slow, return_when=asyncio.FIRST_COMPLETED)
+                one = asyncio.create_task(self._round(self._take(ROUND_RECORDS_MAX)), name="append round")
+                self._slow.add(one)
+                one.add_done_callback(self._slow.discard)
+                await asyncio.wait({one}, timeout=SLOW_S)
         finally:
             self._pump = None
 
@@ -86,21 +101,20 @@ class Outgoing:
         drafts = [draft for part, _ in calls for draft in part]
         batches: list[Batch] = []
         attempts = Attempts()
+        encoder, self._encoder = self._encoder, None
         try:
             async with asyncio.timeout(self._deadline_s):
-                encoder = self._encoder or await self._new_encoder(attempts)
-                self._encoder = None
+                encoder = encoder or await self._new_encoder(attempts)
                 batches += encoder.encode(drafts)
-                await self._producing.produce(batches, attempts)
+                await self._producing.produce(batches, attempts, lambda: _answer(calls, batches))
         except BaseException as error:
-            failed = _failed(batches, error, late("append", self._deadline_s, attempts))
-            for _, done in calls:
-                _fail(done, failed)
+            _answer(calls, batches)
+            _refuse(calls, batches, error, late("append", self._deadline_s, attempts))
             if not isinstance(error, HmsError | TimeoutError):
                 raise
         else:
             self._encoder = encoder
-            _answer(calls, offsets(batches, len(drafts)))
+            _answer(calls, batches)
 
     async def _new_encoder(self, attempts: Attempts) -> Encoder:
         request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=0)
@@ -117,22 +131,37 @@ class Outgoing:
             await attempts.pause(name(answer.error_code))
 
 
-def _failed(batches: Sequence[Batch], error: BaseException, late_error: LogUnreachable) -> HmsError:
-    """Return what the failure means for every call of the round: unknown, if any of it may be in the log."""
-    cause = late_error if isinstance(error, TimeoutError) else error
-    if any(batch.offset >= 0 or batch.uncertain for batch in batches):
-        return AppendUnknown(f"the answer to an append is missing ({describe(cause)}): retry with the same ids")
-    return cause if isinstance(cause, HmsError) else LogUnreachable(f"append: {describe(cause)}; nothing was written")
-
-
-def _answer(calls: Sequence[Call], found: list[int]) -> None:
+def _spans(calls: Sequence[Call]) -> Iterator[tuple[int, int, asyncio.Future[list[int]]]]:
+    """Yield each call that waits, with the numbers of its first draft and of the one behind its last."""
     begin = 0
     for drafts, done in calls:
         if not done.done():
-            done.set_result(found[begin : begin + len(drafts)])
+            yield begin, begin + len(drafts), done
         begin += len(drafts)
 
 
-def _fail(done: asyncio.Future[list[int]], error: HmsError) -> None:
-    if not done.done():
-        done.set_exception(type(error)(str(error)))
+def _answer(calls: Sequence[Call], batches: Sequence[Batch]) -> None:
+    """Answer the calls all of whose records are in the log."""
+    found = {
+        number: batch.offset + index
+        for batch in batches
+        if batch.offset >= 0
+        for index, number in enumerate(batch.numbers)
+    }
+    for begin, end, done in _spans(calls):
+        numbers = range(begin, end)
+        if all(number in found for number in numbers):
+            done.set_result([found[number] for number in numbers])
+
+
+def _refuse(calls: Sequence[Call], batches: Sequence[Batch], error: BaseException, late_error: LogUnreachable) -> None:
+    """Tell the calls that are left what the failure means: unknown, if any of their own records may be in the log."""
+    cause = late_error if isinstance(error, TimeoutError) else error
+    perhaps = {number for batch in batches if batch.offset >= 0 or batch.uncertain for number in batch.numbers}
+    for begin, end, done in _spans(calls):
+        if perhaps.isdisjoint(range(begin, end)):
+            nothing = f"append: {describe(cause)}; nothing was written"
+            done.set_exception(type(cause)(str(cause)) if isinstance(cause, HmsError) else LogUnreachable(nothing))
+        else:
+            text = f"the answer to an append is missing ({describe(cause)}): retry with the same ids"
+            done.set_exception(AppendUnknown(text))

@@ -6,7 +6,7 @@ that they got. The end is a deadline of the caller's: Kafka's clients would try 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import errors
@@ -43,35 +43,42 @@ class Producing:
         self.appended_ms: dict[tuple[str, int], int] = {}
         """When each partition's leader last appended something of this producer's, by the leader's clock."""
 
-    async def produce(self, batches: Sequence[Batch], attempts: Attempts) -> None:
-        """Return when all are in the log; raises what `meaning` raises. Has no end of its own."""
+    async def produce(
+        self, batches: Sequence[Batch], attempts: Attempts, landed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Return when all are in the log; raises what `meaning` raises. Has no end of its own.
+
+        `landed` is called whenever some of them are, so that those need not wait for the others.
+        """
         left = list(batches)
         while left:
             self._cluster.check_open()
-            failed_by = await self._ask_leaders(_firsts(left))
+            failed_by = await self._ask_leaders(_firsts(left), landed)
             left = [batch for batch in left if batch.offset < 0]
             if failed_by:
                 await attempts.pause(failed_by)
 
-    async def _ask_leaders(self, batches: list[Batch]) -> str:
-        """Ask each leader once; return what failed, and will be tried again."""
+    async def _ask_leaders(self, batches: list[Batch], landed: Callable[[], None]) -> str:
+        """Ask each leader once; return what failed, and will be tried again. What has no leader holds up nothing else."""
         by_leader: dict[int, list[Batch]] = defaultdict(list)
-        try:
-            for batch in batches:
+        leaderless = ""
+        for batch in batches:
+            try:
                 by_leader[self._cluster.leader(batch.topic, batch.partition)].append(batch)
-        except FAILURES as error:
-            await self._cluster.refresh()
-            return describe(error)
-        asking = [self._ask(leader, mine) for leader, mine in by_leader.items()]
-        if len(asking) == 1:
+            except FAILURES as error:
+                leaderless = describe(error)
+        asking = [self._ask(leader, mine, landed) for leader, mine in by_leader.items()]
+        if len(asking) == 1 and not leaderless:
             return await asking[0]
         results = await asyncio.gather(*asking, return_exceptions=True)
+        if leaderless:
+            await self._cluster.refresh()
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        return next((result for result in results if isinstance(result, str) and result), "")
+        return leaderless or next((result for result in results if isinstance(result, str) and result), "")
 
-    async def _ask(self, leader: int, batches: list[Batch]) -> str:
+    async def _ask(self, leader: int, batches: list[Batch], landed: Callable[[], None]) -> str:
         before = {batch: batch.uncertain for batch in batches}
         for batch in batches:
             batch.uncertain = True
@@ -83,7 +90,9 @@ class Producing:
                     batch.uncertain = uncertain
             await self._cluster.refresh()
             return describe(error)
-        return await self._take(answer, before)
+        failed_by = await self._take(answer, before)
+        landed()
+        return failed_by
 
     def _request(self, batches: list[Batch]) -> Any:
         topics: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
