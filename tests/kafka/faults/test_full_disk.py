@@ -15,7 +15,7 @@ from ..jars import Unavailable
 from .intensity import SEED
 from .trial import Trial, trial
 
-DISK_BYTES = 160 << 20
+DISK_BYTES = 320 << 20
 NO_CRASH_FILES = "-XX:ErrorFile=/dev/null -XX:-CreateCoredumpOnCrash"
 """A full disk may end a JVM in the middle of a mapped file."""
 
@@ -34,14 +34,14 @@ class Disk:
         if not self._mounted:
             resource.prlimit(broker.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
             return
-        with self._filler.open("wb") as file, suppress(OSError):
+        with suppress(OSError), self._filler.open("wb") as file:
             while True:
                 file.write(bytes(1 << 16))
                 file.flush()
 
     def free(self) -> None:
         if self._mounted:
-            self._filler.unlink()
+            self._filler.unlink(missing_ok=True)
 
 
 @contextmanager

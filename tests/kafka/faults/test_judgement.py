@@ -19,7 +19,8 @@ from .judgement import CHECKS, broken, gathered
 from .trial import settled
 from .workload import Timed, Workload
 
-OPERATIONS = 250
+OPERATIONS = 800
+"""Enough for two messages from one actor to another in one lane, however the machine mixes the clients."""
 
 
 async def _small() -> tuple[Evidence, list[str]]:
