@@ -146,7 +146,7 @@ def test_a_log_that_this_user_may_not_write_says_so_and_what_to_do(
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("kafka://localhost:9092", "with the next release"),
+        ("kafka:localhost", "is not the URL of a log on Kafka"),
         ("redis:x", "is not the URL of a log; expected sqlite:PATH"),
         ("sqlite:", "expected sqlite:PATH"),
         ("simulated:x", "expected sqlite:PATH"),
