@@ -8,8 +8,7 @@ HmsError
 │   └── NotAuthorised          authorization_error
 ├── OutsideError           the world outside: try again (retryable)
 │   ├── LogUnreachable         nothing was written
-│   │   ├── PositionTrimmed    (not retryable: what is asked for is gone)
-│   │   └── PositionBeyond     (not retryable: the log ends before that)
+│   │   └── PositionTrimmed    (not retryable: what is asked for is gone)
 │   ├── CommitUnknown          written or not
 │   ├── AppendUnknown          written or not; retry with the same ids
 │   ├── WriterFenced           another owner has the shard
@@ -19,6 +18,7 @@ HmsError
 │   └── AskTimedOut            message_timeout: outcome unknown; retry with the same id
 ├── Refused                the domain: a behaviour said no, with a code and a reason
 ├── HistoryBroken          the operator: the log is not what was written (a restore from a bad copy, tampering)
+│   └── PositionBeyond         it ends before a position that was read
 └── ImpossibleEvent        a bug: an event that the state cannot have had (internal_error)
 
 Whether trying again can help is a property of the class. A message says what was expected, what came, and what to do.
@@ -86,20 +86,6 @@ class PositionTrimmed(LogUnreachable):
         """Where somebody goes on who can do without what is gone."""
 
 
-class PositionBeyond(LogUnreachable):
-    """The position asked for is behind the end of the log: it was made anew, or lost its end; `end` is where it ends."""
-
-    retryable = False
-
-    def __init__(self, topic: str, partition: int, position: int, end: int) -> None:
-        super().__init__(
-            f"{topic}/{partition}: position {position} was asked for, the log ends at {end}: the topic was made anew, or lost "
-            "records that were acknowledged; run `hms log verify` and restore a backup"
-        )
-        self.end = end
-        self.goes_on_at = end
-
-
 class CommitUnknown(OutsideError):
     """The answer to a commit was lost: it is written, or not. Re-open the writer, restore, and look."""
 
@@ -143,6 +129,19 @@ class Refused(HmsError):
 
 class HistoryBroken(HmsError):
     """The chain of commit records does not hold: records are missing, reordered or changed. Nothing goes on by itself."""
+
+
+class PositionBeyond(HistoryBroken):
+    """No reader of this log can have come to the position asked for: it was made again, or has lost its end."""
+
+    def __init__(self, topic: str, partition: int, position: int, end: int) -> None:
+        super().__init__(
+            f"{topic}/{partition}: position {position} was asked for, but the log ends at {end}: its records are not those that "
+            "the position came from (made again, restored from a copy, or acknowledged records lost); compare it with its "
+            "archive or backup before anything goes on"
+        )
+        self.goes_on_at = end
+        """Where somebody goes on who waits for what is new only."""
 
 
 class ImpossibleEvent(HmsError):

@@ -1,6 +1,6 @@
 """What is refused, the same on every backend."""
 
-from ..errors import HistoryBroken, RecordTooLarge, ValidationFailed
+from ..errors import RecordTooLarge, ValidationFailed
 from .port import COMPACTED, RECORD_BYTES_MAX, Draft
 
 
@@ -16,12 +16,3 @@ def check_draft(draft: Draft) -> None:
             f"{draft.topic}: a record of {size} bytes; expected at most {RECORD_BYTES_MAX}: "
             "keep the data elsewhere and send its place"
         )
-
-
-def beyond_the_end(topic: str, partition: int, position: int, end: int) -> HistoryBroken:
-    """Return the error for a position that no reader of this log can have come to."""
-    return HistoryBroken(
-        f"{topic}/{partition}: position {position} was asked for, but the log ends at {end}: its records are not those that "
-        "the position came from (made again, restored from a copy, or acknowledged records lost); compare it with its archive "
-        "or backup before anything goes on"
-    )

@@ -150,9 +150,8 @@ class EffectRunner:
         while True:
             try:
                 await self._log.append([draft])
-            except (
-                HmsError
-            ) as error:  # also a refusal that passes: without its result the actor's effects would stand still
+            except HmsError as error:
+                # Also a refusal that passes: without its result the actor's effects would stand still.
                 logger.warning("effect_result_not_written", actor=actor, effect=pending.id, error=str(error))
                 await asyncio.sleep(RETRY_APPEND_S)
             else:

@@ -9,7 +9,7 @@ import structlog
 
 from ..app import App
 from ..clock import Clock, SystemClock
-from ..errors import HistoryBroken, NodeOutdated, NodeUnfit, OutsideError, WriterFenced
+from ..errors import HistoryBroken, NodeOutdated, NodeUnfit, OutsideError, PositionTrimmed, WriterFenced
 from ..log.port import Assignment, Log, Membership
 from .fitness import LOOK_EVERY_S, Fitness
 from .history import History, LogHistory
@@ -257,19 +257,16 @@ class Node:
             except NodeUnfit as error:
                 self._is_unfit(error)
                 return
+            except (HistoryBroken, PositionTrimmed) as error:  # the latter: what is needed was deleted
+                logger.critical("shard_broken", node=self.name, shard=number, error=str(error))
+                self._broken[number] = str(error)
+                return
             except WriterFenced as error:
                 excused = shard.announced
                 logger.warning("shard_fenced", node=self.name, shard=number, error=str(error), written="nothing")
             except OutsideError as error:
                 excused = shard.announced
                 logger.warning("shard_interrupted", node=self.name, shard=number, error=str(error))
-                if not error.retryable:  # what a restore or a lane needs was deleted
-                    self._broken[number] = str(error)
-                    return
-            except HistoryBroken as error:
-                logger.critical("shard_broken", node=self.name, shard=number, error=str(error))
-                self._broken[number] = str(error)
-                return
             except Exception:
                 logger.exception("shard_failed", node=self.name, shard=number)
             finally:

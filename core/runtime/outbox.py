@@ -27,9 +27,8 @@ async def follow(log: Log, schemas: SchemaStore, address: str, position: int) ->
             read = await log.read(OUTBOX, partition, position)
             if read.position == position:
                 await log.wait({(OUTBOX, partition): position}, 1_000)
-        except (
-            HmsError
-        ) as error:  # also a refusal that passes, as when tokens are renewed: who waits must not wait in vain
+        except HmsError as error:
+            # Also a refusal that passes, as when tokens are renewed: who waits must not wait in vain.
             position = getattr(error, "goes_on_at", position)
             logger.warning("outbox_not_readable", participant=address, error=str(error))
             await asyncio.sleep(RETRY_S)

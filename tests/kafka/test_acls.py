@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,13 @@ from hms.core.log.port import EVENTS, NORMAL, OUTBOX, Draft, Log
 from hms.core.runtime.node import Node
 from hms.schemas.task import ListTasks
 
+from ..command import HMS
 from .broker import Broker
 from .fixtures import missing, running
 from .jars import Unavailable
 from .tools import paste
 
 pytestmark = pytest.mark.timeout(400)  # each line that is pasted starts a JVM, and each command a process
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
 USERS = ("admin", "stranger", *(f"hms-{role}" for role in WHAT))
 
 

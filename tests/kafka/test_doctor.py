@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,10 +26,9 @@ from hms.console.cli.doctor.kafka import kafka_checks
 from hms.core.log.kafka.address import KafkaAddress
 from hms.core.log.kafka.creation import create, look
 
+from ..command import HMS
 from .broker import Broker
 from .fixtures import Server, delete
-
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
 
 
 def make(url: str, partitions: int = 2) -> KafkaAddress:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,13 +18,13 @@ from hms.core.log.kafka.creation import create, look
 from hms.core.log.open import open_log
 from hms.core.log.port import TOPICS
 
+from ..command import HMS
 from .broker import Broker, Cluster
 from .fixtures import delete
 from .test_doctor import alter
 from .tools import paste
 
 pytestmark = pytest.mark.timeout(400)  # each line that is pasted starts a JVM, and each command a process
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
 
 
 def init(url: str, *words: str) -> tuple[int, dict[str, Any], str]:

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from confluent_kafka import Producer
 
 from hms.core.log.kafka.address import KafkaAddress
 
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
+from ..command import HMS
+
 DEADLINE_S = 60
 """On a busy machine; a node's session is over after 6 s."""
 

@@ -6,7 +6,6 @@ import io
 import json
 import re
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,11 +22,11 @@ from hms.core.log.port import EVENTS, NORMAL, Draft
 from hms.core.testing.log_conformance.harness import read_all
 from hms.core.testing.simulation.cast import Deposit, account
 
+from ..command import HMS
 from .fixtures import Server
 from .logs import make_log, opened
 from .tools import TOOLS, put_tools
 
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
 APP = "hms.core.testing.simulation.cast:app"
 PARTITIONS = 2
 SEEN_S = 60

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
+from ..command import HMS
+
 MEMBER = """
 import http.server, os, pathlib, signal, sys, threading, time
 name, manner = sys.argv[1], sys.argv[2:]

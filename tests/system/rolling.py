@@ -13,7 +13,9 @@ from typing import Any
 
 from hms.core.client import Client, connect
 
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
+from ..command import HMS
+from .counting import COUNTING
+
 NAMES = ("one", "two", "three")
 ASKS_PER_S = 200
 IN_FLIGHT_MAX = 60
@@ -21,23 +23,6 @@ IN_FLIGHT_MAX = 60
 COUNTERS = 50
 PATIENCE_S = 60
 ASKS_BETWEEN = 100
-APP = """
-from hms import App, Behaviour, Context, Decision, Event, Message, State, accept
-
-class Total(Message): total: int
-class Add(Message[Total]): amount: int
-class Added(Event): amount: int
-class Count(State): total: int = 0
-
-def decide(state: Count, message: Add, context: Context) -> Decision[Added]:
-    return accept(Added(amount=message.amount), reply=Total(total=state.total + message.amount))
-
-def evolve(state: Count, event: Added) -> Count:
-    return Count(total=state.total + event.amount)
-
-tally = Behaviour("tally", initial=Count, decide=decide, evolve=evolve)
-app = App("tallying", tally)
-"""
 
 
 class Nodes:
@@ -47,11 +32,11 @@ class Nodes:
         self.folder = folder
         self.url = url
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        (folder / "tallying.py").write_text(APP)
+        (folder / "counting.py").write_text(COUNTING)
 
     def start(self, name: str) -> None:
         """Start the node of that name, or its successor."""
-        command = [*HMS, "node", "--log", self.url, "-o", "jsonl", "--app", "tallying:app", "--name", name]
+        command = [*HMS, "node", "--log", self.url, "-o", "jsonl", "--app", "counting:app", "--name", name]
         with self._file(name).open("wb") as out, (self.folder / f"{name}.err").open("ab") as errors:
             self.running[name] = subprocess.Popen(command, cwd=self.folder, env=os.environ, stdout=out, stderr=errors)
 
@@ -114,7 +99,7 @@ class Load:
         self.asked[number] += 1
         begun = time.monotonic()
         try:
-            await self._client.ask(self._module.tally(str(number)), self._module.Add(amount=1))
+            await self._client.ask(self._module.counter(str(number)), self._module.Add(amount=1))
         except Exception as error:  # noqa: BLE001 - whatever a user would see counts
             self.failed.append(repr(error))
         self.took.append(time.monotonic() - begun)
@@ -128,17 +113,17 @@ class Load:
 
     async def totals(self) -> list[int]:
         """Return what the counters hold."""
-        asks = [self._client.ask(self._module.tally(str(n)), self._module.Add(amount=0)) for n in range(COUNTERS)]
+        asks = [self._client.ask(self._module.counter(str(n)), self._module.Add(amount=0)) for n in range(COUNTERS)]
         return [answer.total for answer in await asyncio.gather(*asks)]
 
 
 def module_of(folder: Path) -> Any:
     """Import the app's own module."""
-    spec = importlib.util.spec_from_file_location("tallying", folder / "tallying.py")
+    spec = importlib.util.spec_from_file_location("counting", folder / "counting.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["tallying"] = module  # pydantic looks it up
+    sys.modules["counting"] = module  # pydantic looks it up
     spec.loader.exec_module(module)
     return module
 

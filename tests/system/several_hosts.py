@@ -16,7 +16,8 @@ from typing import Any
 
 import psutil
 
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
+from ..command import HMS
+
 HEARTBEAT_MS = 800
 LEASE_S = 6 * HEARTBEAT_MS / 1_000
 MEMBER = """

@@ -46,10 +46,9 @@ def tracked(path: str) -> list[str]:
 
 def test_the_kafka_of_compose_is_the_one_that_the_tests_run() -> None:
     pom = ET.parse(ROOT / "tests/kafka/pom.xml").getroot()  # noqa: S314 - our own file
-    space = {"m": "http://maven.apache.org/POM/4.0.0"}
     versions = {
-        found.findtext("m:artifactId", "", space): found.findtext("m:version", "", space)
-        for found in pom.findall("m:dependencies/m:dependency", space)
+        found.findtext("{*}artifactId", ""): found.findtext("{*}version", "")
+        for found in pom.findall("{*}dependencies/{*}dependency")
     }
     assert services()["kafka"]["image"] == f"apache/kafka:{versions['kafka_2.13']}"
     assert versions["kafka-tools"] == versions["kafka_2.13"]

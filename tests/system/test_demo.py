@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
+from ..command import HMS
+
 INCIDENTS = 6
 
 

@@ -15,24 +15,8 @@ import pytest
 
 from hms.core.client import connect
 
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
-COUNTER = """
-from hms import App, Behaviour, Context, Decision, Event, Message, State, accept
-
-class Total(Message): total: int
-class Add(Message[Total]): amount: int
-class Added(Event): amount: int
-class Count(State): total: int = 0
-
-def decide(state: Count, message: Add, context: Context) -> Decision[Added]:
-    return accept(Added(amount=message.amount), reply=Total(total=state.total + message.amount))
-
-def evolve(state: Count, event: Added) -> Count:
-    return Count(total=state.total + event.amount)
-
-counter = Behaviour("counter", initial=Count, decide=decide, evolve=evolve)
-app = App("counting", counter)
-"""
+from ..command import HMS
+from .counting import COUNTING
 
 
 def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
@@ -73,7 +57,7 @@ def add(folder: Path, amount: int) -> int:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "counting.py").write_text(COUNTER)
+    (tmp_path / "counting.py").write_text(COUNTING)
     return tmp_path
 
 
@@ -116,7 +100,7 @@ def test_two_nodes_share_the_shards_and_the_one_that_stays_takes_over_at_once(fo
 
 
 def test_hms_up_runs_a_users_app_beside_its_fleet(shop: Any) -> None:
-    (shop.folder / "counting.py").write_text(COUNTER)
+    (shop.folder / "counting.py").write_text(COUNTING)
     shop.write({"web": {}})
     shop.up("--app", "counting:app")
     shop.pids("web")

@@ -4,13 +4,13 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-HMS = (sys.executable, "-c", "from hms.console.cli import main; raise SystemExit(main())")
+from ..command import HMS
+
 QUICK = {"backoff": {"first_ms": 100, "max_ms": 500, "jitter": 0}}
 
 

@@ -8,8 +8,7 @@ from typing import Final
 from aiokafka import errors
 from aiokafka.protocol.offset import OffsetRequest
 
-from ...errors import PositionTrimmed
-from ..limits import beyond_the_end
+from ...errors import PositionBeyond, PositionTrimmed
 from ..port import LANES, OUTBOX, Slice, Watermarks
 from .cluster import Cluster
 from .committed import Buffer
@@ -127,7 +126,7 @@ class Reader:
         if position < marks.start:
             raise PositionTrimmed(*place, position, marks.start)
         if position > marks.high and final:
-            raise beyond_the_end(*place, position, marks.high)
+            raise PositionBeyond(*place, position, marks.high)
 
     async def _marks(self, place: Place) -> Watermarks:
         """Ask by a Fetch at the end as it was known: one question instead of three."""

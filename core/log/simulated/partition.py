@@ -2,8 +2,7 @@
 
 from bisect import bisect_left
 
-from ...errors import PositionTrimmed
-from ..limits import beyond_the_end
+from ...errors import PositionBeyond, PositionTrimmed
 from ..port import Draft, Slice, Stored, Watermarks
 
 
@@ -50,7 +49,7 @@ class SimulatedPartition:
         if position < self.start:
             raise PositionTrimmed(self.topic, self.number, position, self.start)
         if position > self.high:
-            raise beyond_the_end(self.topic, self.number, position, self.high)
+            raise PositionBeyond(self.topic, self.number, position, self.high)
         stable = self.stable
         first, last = bisect_left(self._offsets, position), bisect_left(self._offsets, stable)
         if last - first > records_max:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ...errors import LogUnreachable, PositionTrimmed
-from ..limits import beyond_the_end
+from ...errors import LogUnreachable, PositionBeyond, PositionTrimmed
 from ..port import Slice, Stored
 from .file import BUSY_PAUSE_S, is_busy
 from .headers import decode_headers
@@ -66,7 +65,7 @@ class Reader:
             if position > end:
                 end = (await self.ask(self._heads.refresh)).nexts[place.head]
             if position > end:
-                raise beyond_the_end(topic, partition, position, end)
+                raise PositionBeyond(topic, partition, position, end)
             return Slice([], position)
         if position >= start:
             rows, whole = await self.ask(lambda: self._range(place, position, end, records_max, headers=headers))
