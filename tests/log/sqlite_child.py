@@ -49,6 +49,13 @@ async def append(path: Path, argument: str) -> None:
     await log.close()
 
 
+async def reopen(path: Path, argument: str) -> None:
+    """Open and close the log so many times: each time the last connection of this process, often of all, is closed."""
+    for _ in range(int(argument)):
+        log = await SqliteLog.open(path, times=TIMES)
+        await log.close()
+
+
 async def hold(path: Path, _argument: str) -> None:
     """Stop inside a transaction; roll it back when woken up."""
     connection = sqlite3.connect(path, isolation_level=None)
@@ -115,7 +122,7 @@ async def unknown(path: Path, argument: str) -> None:
 
 
 WHAT: dict[str, Callable[[Path, str], Awaitable[None]]] = {
-    found.__name__: found for found in (commit, relaxed, append, hold, pausable, limited, unknown)
+    found.__name__: found for found in (commit, relaxed, append, reopen, hold, pausable, limited, unknown)
 }
 
 if __name__ == "__main__":

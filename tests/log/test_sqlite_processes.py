@@ -51,6 +51,12 @@ async def everything(log: SqliteLog, topic: str, partition: int) -> list[Stored]
     return records
 
 
+def test_processes_that_open_and_close_the_log_again_and_again_never_find_it_locked(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    with child("reopen", path, 60) as one, child("reopen", path, 60) as two, child("reopen", path, 60) as three:
+        assert [process.wait(60) for process in (one, two, three)] == [0, 0, 0]
+
+
 def test_processes_that_append_at_once_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
 

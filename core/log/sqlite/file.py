@@ -91,13 +91,20 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=64
     )
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
-def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Path, int]:
-    """Create the log if it is not there; return its absolute path and its partition count.
+def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Path, int, sqlite3.Connection]:
+    """Create the log if it is not there; return its absolute path, its partition count and a connection.
+
+    The connection is for keeping: whoever closes the last one locks the file to everybody for a moment, and whoever
+    connects anew can meet another process in that moment.
 
     Raises `ValidationFailed` for a file of somebody else, of a newer version or with another partition count,
     `LogUnreachable` when it cannot be opened or stays locked.
@@ -110,15 +117,14 @@ def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Pat
     while True:
         try:
             _create_empty(path)
-            recorded = _prepare(path, partitions)
-            _sync_folder(path.parent)
+            connection, recorded = _prepare(path, partitions)
         except sqlite3.Error as error:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise _cannot_open(path, error) from error
         except OSError as error:
             raise LogUnreachable(f"cannot open the log {path}: {_refused(error, path)}") from error
         else:
-            return path, recorded
+            return path, recorded, connection
         time.sleep(BUSY_PAUSE_S)
 
 
@@ -172,19 +178,27 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _prepare(path: Path, partitions: int | None) -> int:
+def _prepare(path: Path, partitions: int | None) -> tuple[sqlite3.Connection, int]:
     connection = connect(path)
     try:
-        _check_version(path, connection)
-        if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
-            raise LogUnreachable(f"the log {path} cannot use WAL here: it needs a local file system")
-        connection.execute("BEGIN IMMEDIATE")
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            _create_tables(connection, DEFAULT_PARTITIONS if partitions is None else partitions)
-        connection.execute("COMMIT")
-        (recorded,) = connection.execute("SELECT partitions FROM log").fetchone()
-    finally:
+        recorded = _look(path, connection, partitions)
+        _sync_folder(path.parent)
+    except BaseException:
         connection.close()
+        raise
+    return connection, recorded
+
+
+def _look(path: Path, connection: sqlite3.Connection, partitions: int | None) -> int:
+    """Refuse what is no log of ours, create the tables if there are none, return the partition count."""
+    _check_version(path, connection)
+    if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
+        raise LogUnreachable(f"the log {path} cannot use WAL here: it needs a local file system")
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        _create_tables(connection, DEFAULT_PARTITIONS if partitions is None else partitions)
+    connection.execute("COMMIT")
+    (recorded,) = connection.execute("SELECT partitions FROM log").fetchone()
     if partitions not in (None, recorded):
         raise ValidationFailed(
             f"the log {path} has {recorded} partitions, not {partitions}; the count cannot change: use a new log"

@@ -12,7 +12,7 @@ from ...errors import AppendUnknown
 from ..port import Capabilities, Draft, NodeInfo, Slice, Watermarks
 from . import trimming
 from .doorbell import Doorbell
-from .file import connect, open_file
+from .file import open_file
 from .heads import Heads
 from .layout import Layout
 from .membership import SqliteMembership, read_nodes
@@ -29,14 +29,14 @@ class SqliteLog:
 
     capabilities = Capabilities(markers=False, open_transactions=False, durable=True, shared=True, headers=False)
 
-    def __init__(self, path: Path, partitions: int, clock: Clock, times: Times) -> None:
+    def __init__(self, path: Path, partitions: int, connection: sqlite3.Connection, clock: Clock, times: Times) -> None:
         self.url = f"sqlite:{path}"
         self.partitions = partitions
         self._path = path
         self._times = times
         self._clock = clock
         self._layout = Layout(partitions)
-        self._connection = connect(path)
+        self._connection = connection
         self._heads = Heads(self._layout, self._connection)
         self._bell = Doorbell(path, self._heads.look)
         self._heads.rung = self._bell.works
@@ -49,8 +49,8 @@ class SqliteLog:
         cls, path: Path, *, partitions: int | None = None, clock: Clock | None = None, times: Times = DEFAULT_TIMES
     ) -> "SqliteLog":
         """Open the log, creating it (with `partitions`, else 16) if it is not there. Errors: see `open_file`."""
-        path, recorded = await asyncio.to_thread(open_file, path, partitions, times.deadline_ms)
-        return cls(path, recorded, clock or SystemClock(), times)
+        path, recorded, connection = await asyncio.to_thread(open_file, path, partitions, times.deadline_ms)
+        return cls(path, recorded, connection, clock or SystemClock(), times)
 
     async def append(self, drafts: Sequence[Draft]) -> list[int]:
         """Write the drafts durably, as one transaction, unfenced; see the port."""
