@@ -1,1 +1,1 @@
-"""The log's readers: archive, SQL, history, audit, time travel. They come with the readers' release; nothing is here yet."""
+"""The log's readers: history over archive and tail, Parquet, SQL, audit, time travel."""
