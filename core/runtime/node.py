@@ -11,6 +11,7 @@ from ..app import App
 from ..clock import Clock, SystemClock
 from ..errors import HistoryBroken, NodeOutdated, NodeUnfit, OutsideError, PositionTrimmed, WriterFenced
 from ..log.port import Assignment, Log, Membership
+from .duty import Duties, Duty
 from .fitness import LOOK_EVERY_S, Fitness
 from .history import History, LogHistory
 from .installed import Behaviours
@@ -36,6 +37,8 @@ class NodeStatistics(NamedTuple):
     """Why it owns nothing: its clock is off, or its code older than the log."""
     outdated: bool = False
     """Whether that is for good: only a new start, with newer code, helps."""
+    failing_duties: tuple[str, ...] = ()
+    """What is done beside the shards and fails now: duty, shard and why."""
 
 
 class Node:
@@ -51,6 +54,7 @@ class Node:
         options: ShardOptions | None = None,
         history: History | None = None,
         code_version: str = "",
+        duties: Sequence[Duty] = (),
     ) -> None:
         self.name = name
         self.log = log
@@ -68,6 +72,7 @@ class Node:
             name,
             code_version or _code_version(self.behaviours),
         )
+        self._duties = Duties(duties)
         self._membership: Membership
         self._generation = -2
         self._owned: dict[int, asyncio.Task[None]] = {}
@@ -120,7 +125,8 @@ class Node:
         shards = tuple(shard.statistics() for _, shard in sorted(self._shards.items()))
         broken = tuple(self._broken.values())
         unfit = self._unfit
-        return NodeStatistics(self.name, shards, broken, str(unfit or ""), isinstance(unfit, NodeOutdated))
+        failing = tuple(f"{name} of shard {shard}: {why}" for (name, shard), why in self._duties.failures.items())
+        return NodeStatistics(self.name, shards, broken, str(unfit or ""), isinstance(unfit, NodeOutdated), failing)
 
     def open_shards(self) -> dict[int, Shard]:
         """Return the shards that are open here now, by number."""
@@ -252,7 +258,8 @@ class Node:
                     await shard.open()
                     if await self._confirmed(number):
                         self._shards[number] = shard
-                        await shard.run()
+                        async with self._duties.beside(number, shard.statistics().epoch):
+                            await shard.run()
                         return
             except NodeUnfit as error:
                 self._is_unfit(error)
