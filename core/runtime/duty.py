@@ -37,7 +37,7 @@ class Duties:
     def __init__(self, duties: Sequence[Duty] = ()) -> None:
         self._duties = tuple(duties)
         self.failures: dict[tuple[str, int], str] = {}
-        """Of each duty and shard that fails now: why."""
+        """Of each duty and shard that failed within the last minute: why."""
 
     @asynccontextmanager
     async def beside(self, shard: int, epoch: int) -> AsyncIterator[None]:
@@ -60,13 +60,15 @@ class Duties:
         delay_s = BACKOFF_FIRST_S
         while True:
             begun_at = loop.time()
+            forgiving = loop.call_later(PROGRESS_S, self.failures.pop, (duty.name, shard), None)
             try:
                 await duty.follow(shard, epoch)
             except Exception as error:  # noqa: BLE001 - whatever it is: the shard goes on without it
                 self._report(duty, shard, error)
             else:
-                self.failures.pop((duty.name, shard), None)
                 return
+            finally:
+                forgiving.cancel()
             if loop.time() - begun_at > PROGRESS_S:
                 delay_s = BACKOFF_FIRST_S
             await asyncio.sleep(delay_s)
