@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "supervisor": ("hms.console.cli.supervisor:app", "Supervisors: who is registered, and how they are"),
     "task": ("hms.console.cli.task:app", "Tasks: submit, follow, cancel"),
     "event": ("hms.console.cli.event:app", "Events: what happened, from the log"),
+    "replay": ("hms.console.cli.replay:app", "The past: states, differences, proofs, other code"),
     "dead-letter": ("hms.console.cli.dead_letter:app", "Messages that could not be handled"),
     "schema": ("hms.console.cli.schema:app", "Schemas: of HMS, and of the log"),
     "shard": ("hms.console.cli.shard:app", "Shards: who owns them, and what waits in them"),

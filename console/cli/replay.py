@@ -1,0 +1,9 @@
+"""`hms replay`: the past, looked at and tried again; nothing of it writes to the log, sends or restarts anything."""
+
+from cyclopts import App
+
+from .replay_state import diff, state
+
+app = App(name="replay", help="The past: states, differences, proofs, and what other code would have done.")
+for command in (state, diff):
+    app.command(command)

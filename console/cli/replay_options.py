@@ -1,0 +1,54 @@
+"""What the commands of `hms replay` share: whose code, which history, and points of the past."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, TypeAlias
+
+from cyclopts import Parameter
+
+from ...core.app import App
+from ...replay.history import History
+from ...replay.past.moment import Moment, moment_of
+from .instants import instant_us
+from .opened import reading
+
+AppsOption: TypeAlias = Annotated[
+    tuple[str, ...], Parameter(name="--app", help="MODULE:APP of your own, as `hms node` takes it; may be repeated")
+]
+ArchiveOption: TypeAlias = Annotated[
+    str | None,
+    Parameter(name="--archive", env_var="HMS_ARCHIVE", help="Folder of the archive, for what the log has deleted"),
+]
+When: TypeAlias = Annotated[
+    str | None,
+    Parameter(allow_leading_hyphen=True, help="2026-03-01T03:12:00Z, or -15m; or @OFFSET: that event is the last one"),
+]
+
+
+def apps_named(names: tuple[str, ...]) -> tuple[App, ...]:
+    """Return HMS's own app and the named ones. Raises `Stop`."""
+    from ..session.apps import load_apps  # noqa: PLC0415 - it imports every behaviour of HMS
+
+    return load_apps(names)
+
+
+@asynccontextmanager
+async def history_of(url: str, archive: str | None) -> AsyncIterator[History]:
+    """Open a log that exists, with its archive if one is named, as one history."""
+    async with reading(url) as log:
+        if archive is None:
+            yield History(log)
+            return
+        from ...replay.archive.reader import Archive  # noqa: PLC0415 - it needs pyarrow
+
+        yield History(log, await Archive.open(archive))
+
+
+async def moment_named(history: History, shard: int, text: str | None) -> Moment:
+    """Return the moment of an instant or `@OFFSET`; None means now. Raises `Stop` (usage)."""
+    if text is None or text == "now":
+        return await moment_of(history, shard)
+    if text.startswith("@") and text[1:].isdecimal():
+        return await moment_of(history, shard, offset=int(text[1:]))
+    return await moment_of(history, shard, at_us=instant_us(text, time.time_ns() // 1_000))
