@@ -119,6 +119,23 @@ class Contract:
         known = self._by_frame.get(value[:FRAME_BYTES])
         return self._foreign_of(value).decode(value)[0] if known is None else known.envelope_of(value)
 
+    def as_recorded(self, value: bytes, recorded: bytes) -> bytes:
+        """Return a value of one of our types as it is when written with the schema of another value of that type.
+
+        That schema may be an older release's: what it does not know is left out. Raises `MalformedRecord`, `Unencodable`.
+        """
+        foreign = self._foreign.get(recorded[:FRAME_BYTES])
+        known = self._by_frame.get(value[:FRAME_BYTES])
+        if foreign is None or known is None or known.name != foreign.name or known.version != foreign.version:
+            return value
+        envelope, record = known.decode(value)
+        return foreign.encode(known.fields(record), envelope)
+
+    def version_of(self, value: bytes) -> int:
+        """Return the version of what a value's fields mean; raises `MalformedRecord`."""
+        known = self._by_frame.get(value[:FRAME_BYTES])
+        return self._foreign_of(value).version if known is None else known.version
+
     def _adopted(self, foreign: ForeignType, data: dict[str, Any]) -> Record | Unknown:
         known = self._by_name.get(foreign.name)
         if known is None:

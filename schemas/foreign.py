@@ -8,14 +8,14 @@ import json
 from io import BytesIO
 from typing import Any, Final, NamedTuple, cast
 
-from fastavro import parse_schema, schemaless_reader
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import SchemaParseException
 
 from .avro import instant_us
 from .envelope import ENVELOPE_SCHEMA, Envelope, decode_envelope, encode_envelope
-from .errors import InvalidEnvelope, SchemaError, TrailingBytes, WrongType
+from .errors import InvalidEnvelope, SchemaError, TrailingBytes, Unencodable, WrongType
 from .fingerprint import normalised, schema_id
-from .wire import FRAME_BYTES, UNREADABLE, unreadable
+from .wire import FRAME_BYTES, UNREADABLE, frame_of, unreadable
 
 _DEPTH_MAX: Final = 32
 _SCALARS: Final = frozenset({"boolean", "int", "long", "float", "double", "bytes", "string"})
@@ -58,6 +58,20 @@ class ForeignType:
         if envelope.type != self.name:
             raise WrongType(self.name, envelope.type)
         return envelope, data
+
+    def encode(self, values: dict[str, Any], envelope: Envelope) -> bytes:
+        """Return the framed value that a writer with this schema gives these fields; those it does not know are left out.
+
+        Raises `Unencodable`, also for an envelope that is not as this version has it.
+        """
+        if self._envelope is not None:
+            raise Unencodable(f"{self.name}: its writer's envelope had other fields than this version's")
+        out = BytesIO()
+        try:
+            schemaless_writer(out, self._body, values)
+        except (ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as error:
+            raise Unencodable(f"{self.name}: expected fields that fit the recorded schema, got {error}") from error
+        return b"".join((frame_of(self.schema_id), out.getvalue(), encode_envelope(envelope)))
 
     def _read(self, stream: BytesIO) -> dict[str, Any]:
         stream.seek(FRAME_BYTES)

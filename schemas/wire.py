@@ -91,6 +91,10 @@ class RecordType(Generic[T]):
             raise Unencodable(f"{self.name}: expected values that fit the schema, got {record!r}: {error}") from error
         return out.getvalue()
 
+    def fields(self, record: T) -> dict[str, Any]:
+        """Return a record's fields as a schema takes them."""
+        return cast("dict[str, Any]", self._to_wire(record))
+
     def wire(self, body: bytes, envelope: Envelope) -> bytes:
         """Return the value for the log from a body's bytes; raises `Unencodable`."""
         if envelope[3] != self.name:

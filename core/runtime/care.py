@@ -6,6 +6,9 @@ from zlib import crc32
 DEATHS_MAX = 2
 """An input in whose handling the shard ended so often is buried unhandled."""
 
+KILLED = "the shard died each time it handled this message"
+"""What its dead letter says."""
+
 
 class Care(NamedTuple):
     """Up to where a shard that opened in vain before handles one input at a time: lane positions, and timers due then."""

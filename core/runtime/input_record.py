@@ -6,11 +6,16 @@ dicts takes. The bytes are plain Avro for `Input` and `Answer`; a test holds the
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from io import BytesIO
+from typing import Any, Final, cast
 
-from ...schemas import encode_bytes, encode_long, encode_text, word
+from fastavro import parse_schema, schemaless_reader
+
+from ...schemas import avro_schema, encode_bytes, encode_long, encode_text, word
 from .dedup import Remembered
+from .records import Input
 
+_INPUT: Final[Any] = parse_schema(avro_schema(Input, "hms.Input"))
 _instant = lru_cache(1024)(encode_long)  # what was appended together has one time
 _UNREMEMBERED: Final = b"\0" * 6
 """No actor, timer, source and id; 1970; and no answer: one byte each."""
@@ -53,6 +58,11 @@ def encode_again(fields: dict[str, Any]) -> bytes:
     if fields["timer"] or fields["actor"]:
         return encode_timer(fields["lane"], fields["offset"], fields["verdict"], fields["actor"], fields["timer"])
     return encode_input(fields["lane"], fields["offset"], fields["verdict"])
+
+
+def decode_input(data: bytes) -> dict[str, Any]:
+    """Return the fields of an `Input`'s bytes."""
+    return cast("dict[str, Any]", schemaless_reader(BytesIO(data), _INPUT, None))
 
 
 def encode_answer(given: Remembered) -> bytes:

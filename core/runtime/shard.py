@@ -13,7 +13,7 @@ import structlog
 from ..errors import OutsideError
 from ..log.port import CRITICAL, EVENTS, LANES, Draft, Writer
 from .barrier import Barrier
-from .care import DEATHS_MAX, Care, timer_code
+from .care import DEATHS_MAX, KILLED, Care, timer_code
 from .commit_record import commit_draft, following
 from .effects import EffectRunner
 from .housekeeping import Housekeeping
@@ -368,7 +368,7 @@ class Shard:
         killer = await self._announce((inbound.lane, inbound.stored.offset, 0), tuple(positions))
         turn = self._turn()
         if killer:
-            turn.kill(inbound, "the shard died each time it handled this message")
+            turn.kill(inbound, KILLED)
         else:
             turn.handle(inbound)
         return turn
