@@ -175,10 +175,11 @@ def test_no_column_needs_quotes_in_duckdb() -> None:
     table = world.table(world.stored(Colliding(position=1, end="2", Order=3, order=4, type="5", bytes="6")))
     found = table["bank.Colliding"]
     assert found.column_names[6:-2] == ["position_", "end_", "Order_", "order__", "type_", "bytes_"]
-    statement = f"select {', '.join(found.column_names)} from found"  # noqa: S608 - that is what is tested
+    statement = f"create table copied as select {', '.join(found.column_names)} from found"  # noqa: S608 - that is what is tested
     connection = duckdb.connect()
     connection.register("found", found)
-    assert connection.execute(statement).fetchall()
+    connection.execute(statement)
+    assert connection.execute("select count(*) from copied").fetchall() == [(1,)]
 
 
 def test_every_reserved_word_of_this_duckdb_is_known() -> None:
