@@ -1,0 +1,1 @@
+"""SQL over archive and log at one moment: a view per record type, read by a child process that can do nothing else."""

@@ -1,0 +1,214 @@
+"""Queries on a history: each at one moment, over archive and log, in a child process that can do nothing else."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, cast
+
+from ..history import AsOf, History, Place
+from .catalog import SOURCES, Catalog, Kind, own_schemas
+from .composed import COMPOSED
+from .limits import Limits, default_limits
+from .live import Live, write_file
+from .names import Names
+from .process import Process
+from .views import ENTIRE, Part, Views, shape_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_TOPICS: Final = tuple(topic for topics in SOURCES.values() for topic in topics)
+_SOURCE_OF: Final = {topic: source for source, topics in SOURCES.items() for topic in topics}
+
+
+class ArchivedFile(Protocol):
+    """A Parquet file of an archive, as far as queries need to know it."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+    @property
+    def topic(self) -> str:
+        """Whose records it holds."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """Of which type."""
+        ...
+
+
+class Files(Protocol):
+    """The archive, as far as queries need it: where its files are, which ones, and up to which positions."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that all files are below."""
+        ...
+
+    def files(self) -> Sequence[ArchivedFile]:
+        """Return the files of the newest manifests."""
+        ...
+
+    def covered(self, topic: str, partition: int) -> tuple[int, int] | None:
+        """Return the first position and the next one; None for a place of which nothing is archived."""
+        ...
+
+
+class Answer(NamedTuple):
+    """An answer on its way: of which moment, its columns, and its rows as they come."""
+
+    as_of: AsOf
+    schema: "pa.Schema"
+    batches: "AsyncIterator[pa.RecordBatch]"
+
+
+class Session:
+    """Use it as `async with Session(history) as session`; a query that is cancelled leaves it usable."""
+
+    def __init__(self, history: History, archive: Files | None = None, limits: Limits | None = None) -> None:
+        self._history = history
+        self._archive = archive
+        self._limits = limits or default_limits()
+        self._folder = tempfile.TemporaryDirectory(prefix="hms-sql-")
+        self._live = Live(history, Path(self._folder.name))
+        self._own = own_schemas()
+        self.catalog = Catalog((), self._own)
+        self._process: Process | None = None
+        self._shapes: dict[str, Path] = {}
+        self._covered: dict[Place, int] = {}
+
+    async def __aenter__(self) -> Self:
+        """Learn the schemas in the log."""
+        await self._learn()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the child, and remove what was written for it."""
+        if self._process is not None:
+            await self._process.close()
+        self._folder.cleanup()
+
+    async def ask(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+        """Run one SELECT on the history as it is now; raises `QueryRefused`, `QueryStopped`, and what the log raises."""
+        process = await self._running()
+        names = await process.names(sql)
+        as_of = await self._prepare(process, names)
+        parts = process.query(sql, dict(parameters or {}))
+        schema = cast("pa.Schema", await anext(parts))
+        return Answer(as_of, schema, cast("AsyncIterator[pa.RecordBatch]", parts))
+
+    async def changed(self, as_of: AsOf, timeout_ms: int) -> bool:
+        """Wait until anything has come that was not there at a moment; return whether it has."""
+        log = self._history.log
+        if log is None:
+            return False
+        await log.wait({place: at for place, at in as_of.positions.items() if place[0] in _TOPICS}, timeout_ms)
+        newest = await self._history.as_of(_TOPICS)
+        return any(newest.positions[place] > at for place, at in as_of.positions.items())
+
+    # --- what a query reads -------------------------------------------------------------------------------------
+
+    async def _prepare(self, process: Process, names: Names) -> AsOf:
+        """Bring what a query reads up to now, and define its views."""
+        await self._learn()
+        files = self._archived()
+        as_of = await self._history.as_of(_TOPICS)
+        wanted = self._wanted(names)
+        loaded = [] if names.everything else [kind.type for kind in wanted.values()]
+        await self._live.load(loaded, self._covered, as_of)
+        await self._define(process, wanted, names, files)
+        return as_of
+
+    def _archived(self) -> Sequence[ArchivedFile]:
+        """Look at the archive; what is live begins where it ends."""
+        if self._archive is None:
+            return ()
+        files = self._archive.files()
+        covered = {}
+        for place in self._history.places(_TOPICS):
+            if range_ := self._archive.covered(*place):
+                covered[place] = range_[1]
+        if covered != self._covered:
+            self._covered = covered
+            self._live.forget()
+        return files
+
+    async def _learn(self) -> bool:
+        if not await self._live.learn():
+            return False
+        self.catalog = Catalog(self._live.schemas(), self._own)
+        self._shapes.clear()
+        return True
+
+    def _wanted(self, names: Names) -> dict[str, Kind]:
+        """Return the types that a query reads, by themselves or through the views made of them."""
+        catalog = self.catalog
+        if names.everything:
+            return dict(catalog.kinds)
+        found: dict[str, Kind] = {}
+        for schema, name in names.views:
+            if schema in {"", "main"} and name in ENTIRE:
+                return dict(catalog.kinds)
+            inner = COMPOSED[name].of if schema in {"", "main"} and name in COMPOSED else ((schema, name),)
+            for one in inner:
+                kind = catalog.find(*(("", one) if isinstance(one, str) else one))
+                if kind is not None:
+                    found.update({one.type: one for one in (kind, *catalog.former(kind))})
+        return found
+
+    async def _define(
+        self, process: Process, wanted: Mapping[str, Kind], names: Names, files: Sequence[ArchivedFile]
+    ) -> None:
+        parts = self._parts(wanted, files)
+        entire = [name for schema, name in names.views if schema in {"", "main"} and name in ENTIRE]
+        present = {name for _, name in parts}
+        if entire and not names.everything:  # these need no view a type
+            wanted = {name: kind for name, kind in wanted.items() if self._is_named(kind, names)}
+        shaped = {"hms.Commit", *wanted, *present} if entire or names.everything else set(wanted)
+        views = Views(self.catalog, {name: f"shape {name}" for name in shaped}, parts)
+        tables = {f"shape {name}": str(self._shape(self.catalog.kinds[name])) for name in shaped}
+        for part, key in ((parts[key], key) for key in parts):
+            tables.update(zip(part.tables, map(str, self._live.files.get(key, ())), strict=True))
+        statements = [statement for kind in wanted.values() for statement in views.of_type(kind)]
+        statements += [views.entire(name) for name in (ENTIRE if names.everything else dict.fromkeys(entire))]
+        named = {name for schema, name in names.views if schema in {"", "main"}}
+        statements += [views.composed(name) for name in COMPOSED if names.everything or name in named]
+        await process.define(tables, statements)
+
+    def _is_named(self, kind: Kind, names: Names) -> bool:
+        inner = {one for _, name in names.views if name in COMPOSED for one in COMPOSED[name].of}
+        return kind.view.name in inner or any(self.catalog.find(*view) is kind for view in names.views)
+
+    def _parts(self, wanted: Mapping[str, Kind], files: Iterable[ArchivedFile]) -> dict[tuple[str, str], Part]:
+        listed: dict[tuple[str, str], list[str]] = {}
+        for file in files:
+            if file.type in wanted and file.topic in _SOURCE_OF:
+                listed.setdefault((_SOURCE_OF[file.topic], file.type), []).append(str(file.path))
+        keys = {*listed, *(key for key in self._live.files if key[1] in wanted)}
+        return {
+            key: Part(
+                tuple(f"{path.stem} {key[1]}" for path in self._live.files.get(key, ())), tuple(listed.get(key, ()))
+            )
+            for key in keys
+        }
+
+    def _shape(self, kind: Kind) -> Path:
+        if kind.type not in self._shapes:
+            path = Path(self._folder.name) / f"shape-{len(self._shapes)}.arrow"
+            self._shapes[kind.type] = write_file(shape_of(kind).empty_table(), path)
+        return self._shapes[kind.type]
+
+    # --- the child ----------------------------------------------------------------------------------------------
+
+    async def _running(self) -> Process:
+        """Return the child; a new one where the last query took it with it."""
+        if self._process is None or not self._process.alive:
+            folders = [] if self._archive is None else [str(self._archive.folder.resolve())]
+            self._process = await Process.start(self._limits, folders, [self._folder.name])
+        return self._process
