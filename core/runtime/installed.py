@@ -1,5 +1,6 @@
 """The behaviours that a node runs, with what the runtime asks of them again and again looked up once."""
 
+import hashlib
 from collections.abc import Container, Iterator, Sequence
 from typing import Any, get_args
 
@@ -74,3 +75,9 @@ class Behaviours:
 def state_types(behaviour: Behaviour[Any, Any, Any]) -> tuple[type[Record], ...]:
     """Return the state's class, or its phases."""
     return get_args(behaviour.state) or (behaviour.state,)
+
+
+def code_version_of(behaviours: Behaviours) -> str:
+    """Name the code that decides: each behaviour's version and fingerprint."""
+    parts = sorted(f"{one.behaviour.name}:{one.behaviour.version}:{one.behaviour.fingerprint}" for one in behaviours)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

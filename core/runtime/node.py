@@ -1,7 +1,6 @@
 """A node: one process's share of the shards, opened, run, and given up as the membership says."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
@@ -14,7 +13,7 @@ from ..log.port import Assignment, Log, Membership
 from .duty import Duties, Duty
 from .fitness import LOOK_EVERY_S, Fitness
 from .history import History, LogHistory
-from .installed import Behaviours
+from .installed import Behaviours, code_version_of
 from .pace import ROUND_MS, ROUND_OF_BROKERS_MS, Pace
 from .schema_store import SchemaStore
 from .shard import Shard, ShardStatistics
@@ -70,7 +69,7 @@ class Node:
             history or LogHistory(log),
             Pace(ROUND_OF_BROKERS_MS if log.capabilities.markers else ROUND_MS),
             name,
-            code_version or _code_version(self.behaviours),
+            code_version or code_version_of(self.behaviours),
         )
         self._duties = Duties(duties)
         self._membership: Membership
@@ -292,9 +291,3 @@ class Node:
                 return False
             generation = newest.generation
         return True
-
-
-def _code_version(behaviours: Behaviours) -> str:
-    """Name the code that decides: each behaviour's version and fingerprint."""
-    parts = sorted(f"{one.behaviour.name}:{one.behaviour.version}:{one.behaviour.fingerprint}" for one in behaviours)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
