@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from typing import Annotated, Final
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ..core.app import App
 from ..core.log.open import open_log
@@ -18,27 +20,39 @@ from .cli.options import DEFAULTS, Options
 from .cli.show import say, write, write_line
 from .session.apps import load_apps
 from .session.lasting_output import outlive_output
+from .workers import VARIABLE, run_workers
 
 AppOption = Annotated[tuple[str, ...], Parameter(name="--app", help="An app to run, as MODULE:ATTRIBUTE")]
 NameOption = Annotated[str, Parameter(help="What the node is called among the others", show_default="HOST-PID")]
+WorkersOption = Annotated[
+    int,
+    Parameter(validator=Number(gte=1, lte=64), help="Processes to run as, one core each, called NAME.1, NAME.2, ..."),
+]
 POLL_S: Final = 0.2
 
 
-def node(*, app: AppOption = (), name: NameOption = "", options: Options = DEFAULTS) -> int:
+def node(*, app: AppOption = (), name: NameOption = "", workers: WorkersOption = 1, options: Options = DEFAULTS) -> int:
     """Run apps on a log, beside HMS's own; several nodes share the log's shards.
 
     TERM (or Ctrl-C) drains: every commit under way ends, then the other nodes take over at once.
     """
     outlive_output()
+    called = name or f"{socket.gethostname()}-{os.getpid()}"
+    if workers > 1:
+        load_apps(app)  # so that a mistake is told once
+        words = [word for one in app for word in ("--app", one)]
+        return run_workers(called, workers, [*words, "--log", options.url, "--output", options.form])
     quiet()
     relax()
-    return asyncio.run(_run(load_apps(app), name or f"{socket.gethostname()}-{os.getpid()}", options))
+    return asyncio.run(_run(load_apps(app), called, options))
 
 
 async def _run(apps: tuple[App, ...], name: str, options: Options) -> int:
     ending = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    if VARIABLE in os.environ:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ending.set)
     log = await open_log(options.url)
     try:
         async with Node(log, apps, name=name) as running:
