@@ -19,6 +19,7 @@ class Exit(IntEnum):
     UNREACHABLE = 5
     TIMEOUT = 6
     TASK_FAILED = 8
+    DIVERGED = 9
     UNHEALTHY = 10
 
 

@@ -3,15 +3,20 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
 from ...core.app import App
+from ...core.clock import SystemClock
+from ...core.runtime.fitness import Fitness
+from ...core.runtime.installed import Behaviours
 from ...replay.history import History
+from ...replay.opened import opened
 from ...replay.past.moment import Moment, moment_of
 from .instants import instant_us
-from .opened import reading
+from .log_address import check_there
+from .opened import quiet, reading
 
 AppsOption: TypeAlias = Annotated[
     tuple[str, ...], Parameter(name="--app", help="MODULE:APP of your own, as `hms node` takes it; may be repeated")
@@ -33,16 +38,29 @@ def apps_named(names: tuple[str, ...]) -> tuple[App, ...]:
     return load_apps(names)
 
 
+HMS_APP: Final = "hms.actors.app:hms_app"
+
+
+def app_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what other processes are told to load: HMS's own app and the named ones, found to be there. Raises `Stop`."""
+    apps_named(names)
+    return (HMS_APP, *dict.fromkeys(names))
+
+
+async def check_apps(url: str, names: tuple[str, ...]) -> None:
+    """Raise `NodeOutdated` if the log holds an app that is not named: without its code nothing of it can be decided."""
+    behaviours = Behaviours(apps_named(names))
+    async with reading(url) as log:
+        await Fitness(log, behaviours, SystemClock()).check_apps()
+
+
 @asynccontextmanager
 async def history_of(url: str, archive: str | None) -> AsyncIterator[History]:
     """Open a log that exists, with its archive if one is named, as one history."""
-    async with reading(url) as log:
-        if archive is None:
-            yield History(log)
-            return
-        from ...replay.archive.reader import Archive  # noqa: PLC0415 - it needs pyarrow
-
-        yield History(log, await Archive.open(archive))
+    quiet()
+    check_there(url)
+    async with opened(url, archive) as history:
+        yield history
 
 
 async def moment_named(history: History, shard: int, text: str | None) -> Moment:

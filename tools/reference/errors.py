@@ -19,6 +19,7 @@ EXITS = {
     Exit.NOT_FOUND: "no such component, task, dead letter or event",
     Exit.UNREACHABLE: "no such log, the log does not answer, or no node runs on it, so that nothing can change",
     Exit.TIMEOUT: "no answer in time: the outcome is unknown, or the wish stands and is not fulfilled yet",
+    Exit.DIVERGED: "`hms replay verify`, `shadow`, `check`: the code decides otherwise than what was recorded",
     Exit.TASK_FAILED: "`hms task submit --wait`, `hms task watch`: the task ended otherwise than completed",
     Exit.UNHEALTHY: "`hms up`: it ended while a component was given up; `hms doctor`: all works but the fleet is not well",
 }

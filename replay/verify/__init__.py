@@ -1,0 +1,1 @@
+"""Replay is exact: shards decided upon again, held against what they recorded, byte for byte."""

@@ -1,0 +1,148 @@
+"""One shard verified: its commits in order, in bounded memory, the first divergence of each actor kept."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ...core.log.port import EVENTS, LANES, Stored
+from ...core.runtime.commit_record import digest
+from ...core.runtime.commits import Inputs, Transaction, commits
+from ...core.runtime.divergence import Divergence
+from ...core.runtime.installed import Behaviours
+from ...core.runtime.replayer import Outcome, Replayer, Unsure
+from ...core.runtime.shard_options import ShardOptions
+from ..history import History
+from .upkeep import Upkeep
+
+ACTORS_NAMED_MAX: Final = 10_000
+DOUBT_BYTES_MAX: Final = 64_000_000
+
+
+class Doubt(NamedTuple):
+    """What a commit would send now, whose digest cannot be met: to be looked up among what was sent (id -> key, value)."""
+
+    shard: int
+    sequence: int
+    offset: int
+    now_us: int
+    code_version: str
+    messages: dict[str, tuple[bytes, bytes]]
+    alone: bool
+    """Whether no other commit of the shard has its time: then what was sent at that time is its own."""
+
+
+@dataclass
+class ShardVerification:
+    """What was found in one shard; `divergences` are the first of each actor, of the first 10,000 that diverge.
+
+    `sends_checked` and `sends_unchecked` count commits: what went out with them is as it was, or can no longer be told.
+    """
+
+    shard: int
+    commits: int = 0
+    commits_skipped: int = 0
+    inputs: int = 0
+    sends_checked: int = 0
+    sends_unchecked: int = 0
+    divergence_count: int = 0
+    divergences: dict[str, Divergence] = field(default_factory=dict)
+    code_versions: Counter[str] = field(default_factory=Counter)
+    doubts: list[Doubt] = field(default_factory=list)
+
+    def add(self, divergence: Divergence) -> None:
+        """Take a divergence in."""
+        self.divergence_count += 1
+        if len(self.divergences) < ACTORS_NAMED_MAX or divergence.actor in self.divergences:
+            first = self.divergences.setdefault(divergence.actor, divergence)
+            if divergence.sequence < first.sequence:
+                self.divergences[divergence.actor] = divergence
+
+
+class Ends(NamedTuple):
+    """How far a verification goes: the next offset of `hms.events`, and of each lane."""
+
+    events: int
+    lanes: tuple[int, ...]
+
+
+async def ends_of(history: History, shard: int) -> Ends:
+    """Return where a shard ends now; the lanes after the events, so that what these consumed is there."""
+    _, events = await history.bounds(EVENTS, shard)
+    return Ends(events, tuple([(await history.bounds(topic, shard))[1] for topic in LANES]))
+
+
+async def verify_shard(
+    history: History, behaviours: Behaviours, shard: int, options: ShardOptions, *, since_us: int = 0
+) -> ShardVerification:
+    """Decide a shard's inputs again, from an instant on, and return what differs."""
+    ends = await ends_of(history, shard)
+    headers = history.log is None or history.log.capabilities.headers
+    replayer = Replayer(shard, history.partitions, behaviours, options, headers=headers)
+    inputs = Inputs(history, shard, ends.lanes)
+    sends = _Sends(ShardVerification(shard), Upkeep(history.log, behaviours.contract, shard), behaviours)
+    found = sends.found
+    async for transaction in commits(history, shard, behaviours.contract, 0, ends.events):
+        if transaction.fields["now"] < since_us:
+            replayer.skip(transaction)
+            found.commits_skipped += 1
+            continue
+        consumed = await inputs.of(transaction.fields)
+        await sends.take(transaction, consumed, replayer.replay(transaction, consumed))
+    await inputs.close()
+    return found
+
+
+class _Sends:
+    """Counts what a shard's commits came to, and settles what they sent as far as the shard alone can."""
+
+    def __init__(self, found: ShardVerification, upkeep: Upkeep, behaviours: Behaviours) -> None:
+        self.found = found
+        self._upkeep = upkeep
+        self._contract = behaviours.contract
+        self._doubt_bytes = 0
+        self._now_us = -1
+
+    async def take(self, transaction: Transaction, consumed: Sequence[Stored | None], outcome: Outcome) -> None:
+        found = self.found
+        found.commits += 1
+        shared = self._share_time(transaction.fields["now"])
+        found.inputs += len(consumed)
+        found.code_versions[transaction.fields["code_version"]] += 1
+        for divergence in outcome.divergences:
+            found.add(divergence)
+        if outcome.divergences:
+            return
+        if outcome.unsure is None or await self._met_with_upkeep(outcome.unsure):
+            found.sends_checked += 1
+        elif consumed:
+            self._doubt(outcome.unsure, alone=not shared)
+        else:
+            found.sends_unchecked += 1
+
+    async def _met_with_upkeep(self, unsure: Unsure) -> bool:
+        fields = unsure.transaction.fields
+        run = await self._upkeep.of(fields["sequence"])
+        parts = [part or b"" for stored in run for part in (stored.key, stored.value)]
+        return digest([*unsure.parts, *parts]) == fields["digest_sent"]
+
+    def _share_time(self, now_us: int) -> bool:
+        """Tell whether the commit before has the same time; then neither is alone."""
+        shared, self._now_us = now_us == self._now_us, now_us
+        doubts = self.found.doubts
+        if shared and doubts and doubts[-1].now_us == now_us:
+            doubts[-1] = doubts[-1]._replace(alone=False)
+        return shared
+
+    def _doubt(self, unsure: Unsure, *, alone: bool) -> None:
+        size = sum(len(draft.key) + len(draft.value or b"") for draft in unsure.sent)
+        if self._doubt_bytes + size > DOUBT_BYTES_MAX:
+            self.found.sends_unchecked += 1
+            return
+        self._doubt_bytes += size
+        contract, fields = self._contract, unsure.transaction.fields
+        messages = {
+            contract.envelope_of(draft.value or b"").id: (draft.key, draft.value or b"") for draft in unsure.sent
+        }
+        place = (self.found.shard, fields["sequence"], unsure.transaction.record.offset)
+        self.found.doubts.append(Doubt(*place, fields["now"], fields["code_version"], messages, alone))
