@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 
 from ...core.log.port import EVENTS, TOPICS
 from .event_filter import EventFilter
+from .event_trace import trace
 from .exit_codes import Exit, Stop
 from .freshness import freshness_line
 from .instants import instant_us
@@ -20,6 +21,7 @@ from .plain_value import plain
 from .show import Columns, Item, say, show_line, show_list, show_one, text, write, write_line
 
 app = App(name="event", help="Events: what happened, from the log.")
+app.command(trace)
 
 NOT_NEGATIVE: Final = Number(gte=0)
 Ago: TypeAlias = Annotated[
