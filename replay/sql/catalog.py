@@ -94,7 +94,7 @@ def own_types() -> list[tuple[str, type[Record]]]:
     events_and_messages = [cls for cls in VOCABULARY if issubclass(cls, (Event, Message))]
     asking = [cls for cls in events_and_messages if issubclass(cls, Message)]
     answers = [cls for message in asking if (cls := message.answer_type()) is not None]
-    runtime = [cls for cls in records_in(runtime_records) if issubclass(cls, (Event, Message)) or cls.explicit_type]
+    runtime = [cls for cls in records_in(runtime_records) if issubclass(cls, (Event, Message))]
     classes = dict.fromkeys([*events_and_messages, *answers, *runtime])
     return [(cls.explicit_type or f"hms.{cls.__name__}", cls) for cls in classes]
 

@@ -27,7 +27,8 @@ STEADY: Final = 0.8
 
 
 _OUR_VIEWS: Final = (
-    "SELECT schema_name AS app, view_name AS name FROM duckdb_views() WHERE NOT internal AND NOT temporary ORDER BY ALL"
+    "SELECT schema_name AS app, view_name AS name FROM duckdb_views() "
+    "WHERE NOT internal AND NOT temporary AND schema_name <> 'hms' ORDER BY ALL"
 )
 _INSTEAD: Final = {"show tables": _OUR_VIEWS, "show all tables": _OUR_VIEWS}
 """What lists the views without the tables below them."""

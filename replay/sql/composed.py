@@ -37,11 +37,10 @@ def _task_transitions() -> str:
         f"{attempt} AS attempt, {reason} AS reason, {who} AS who, shard, position, envelope.id AS event_id FROM {view}"
         for view, (status, supervisor, attempt, reason, who) in TASK_STEPS.items()
     )
-    return (  # noqa: S608 - of our own names
-        "SELECT task_id, changed_at, lag(status) OVER story AS from_status, status, changed_at - lag(changed_at) OVER "
-        f"story AS after, supervisor_id, attempt, reason, who, shard, position, event_id FROM ({' UNION ALL '.join(steps)}) "
-        "WINDOW story AS (PARTITION BY task_id ORDER BY changed_at, shard, position)"
-    )
+    columns = "supervisor_id, attempt, reason, who, shard, position, event_id"
+    before = "lag(status) OVER story AS from_status, status, changed_at - lag(changed_at) OVER story AS after"
+    story = "WINDOW story AS (PARTITION BY task_id ORDER BY changed_at, shard, position)"
+    return f"SELECT task_id, changed_at, {before}, {columns} FROM ({' UNION ALL '.join(steps)}) {story}"  # noqa: S608
 
 
 _HEARTBEAT: Final = (
@@ -53,18 +52,35 @@ _FIGURES: Final = (
     "unnest(map_values(metrics))::DOUBLE AS value, NULL::BIGINT AS incarnation, shard, position FROM supervisor_heard"
 )
 
+_SEEN: Final = (
+    "SELECT opened.incident_id, opened.component_id, opened.group_id, opened.incarnation, opened.status, opened.message, "
+    "opened.at_ AS opened_at, closed.envelope.sent_at AS closed_at, coalesce(closed.result, 'open') AS result, "
+    "closed.duration_ms, opened.envelope.correlation_id AS correlation_id, opened.shard, opened.position FROM "
+    "incident_opened AS opened LEFT JOIN incident_closed AS closed USING (incident_id)"
+)
+"""Illnesses that the runtime supervisor saw."""
+_MET: Final = (
+    "SELECT began.recovery_id AS incident_id, began.component_id, began.group_id, began.incarnation, 'exited' AS status, "
+    "began.cause AS message, began.envelope.sent_at AS opened_at, ended.envelope.sent_at AS closed_at, "
+    "coalesce(ended.outcome, 'open') AS result, ended.duration_ms, began.envelope.correlation_id AS correlation_id, "
+    "began.shard, began.position FROM group_recovery_seen AS began LEFT JOIN group_recovery_seen AS ended ON "
+    "ended.recovery_id = began.recovery_id AND ended.component_id = began.component_id AND ended.stage = 'completed' "
+    "WHERE began.stage = 'initiated'"
+)
+"""Exits that a group met by itself; those within an illness are part of that one."""
+_WITHIN: Final = (
+    "SELECT 1 FROM seen WHERE seen.component_id = met.component_id AND seen.opened_at <= met.opened_at AND "
+    "coalesce(seen.closed_at >= met.opened_at, true)"
+)
+
 COMPOSED: Final[dict[str, Composed]] = {
     "task_transitions": Composed(
         "A row whenever a task's status changed, with the status before", tuple(TASK_STEPS), _task_transitions()
     ),
     "incidents": Composed(
         "A row per incident: what was seen, how it ended, how long it took",
-        ("incident_opened", "incident_closed"),
-        "SELECT opened.incident_id, opened.component_id, opened.group_id, opened.incarnation, opened.status, "
-        "opened.message, opened.at_ AS opened_at, closed.envelope.sent_at AS closed_at, "
-        "coalesce(closed.result, 'open') AS result, closed.duration_ms, opened.envelope.correlation_id AS correlation_id, "
-        "opened.shard, opened.position FROM incident_opened AS opened "
-        "LEFT JOIN incident_closed AS closed USING (incident_id)",
+        ("incident_opened", "incident_closed", "group_recovery_seen"),
+        f"WITH seen AS ({_SEEN}) SELECT * FROM seen UNION ALL SELECT * FROM ({_MET}) AS met WHERE NOT EXISTS ({_WITHIN})",  # noqa: S608
     ),
     "metric_samples": Composed(
         "A row per figure of a component or supervisor: metric, time, value",

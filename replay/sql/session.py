@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
 from ..history import AsOf, History, Place
 from .catalog import SOURCES, Catalog, Kind, own_schemas
@@ -18,44 +18,11 @@ from .views import ENTIRE, Part, Views, shape_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ..archive.manifest import ArchivedFile
+    from ..archive.reader import Archive
+
 _TOPICS: Final = tuple(topic for topics in SOURCES.values() for topic in topics)
 _SOURCE_OF: Final = {topic: source for source, topics in SOURCES.items() for topic in topics}
-
-
-class ArchivedFile(Protocol):
-    """A Parquet file of an archive, as far as queries need to know it."""
-
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        ...
-
-    @property
-    def topic(self) -> str:
-        """Whose records it holds."""
-        ...
-
-    @property
-    def type(self) -> str:
-        """Of which type."""
-        ...
-
-
-class Files(Protocol):
-    """The archive, as far as queries need it: where its files are, which ones, and up to which positions."""
-
-    @property
-    def folder(self) -> Path:
-        """The folder that all files are below."""
-        ...
-
-    def files(self) -> Sequence[ArchivedFile]:
-        """Return the files of the newest manifests."""
-        ...
-
-    def covered(self, topic: str, partition: int) -> tuple[int, int] | None:
-        """Return the first position and the next one; None for a place of which nothing is archived."""
-        ...
 
 
 class Answer(NamedTuple):
@@ -69,7 +36,7 @@ class Answer(NamedTuple):
 class Session:
     """Use it as `async with Session(history) as session`; a query that is cancelled leaves it usable."""
 
-    def __init__(self, history: History, archive: Files | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, history: History, archive: "Archive | None" = None, limits: Limits | None = None) -> None:
         self._history = history
         self._archive = archive
         self._limits = limits or default_limits()
@@ -101,7 +68,7 @@ class Session:
         as_of = await self._prepare(process, names)
         parts = process.query(sql, dict(parameters or {}))
         schema = cast("pa.Schema", await anext(parts))
-        return Answer(as_of, schema, cast("AsyncIterator[pa.RecordBatch]", parts))
+        return Answer(as_of, schema, parts)
 
     async def changed(self, as_of: AsOf, timeout_ms: int) -> bool:
         """Wait until anything has come that was not there at a moment; return whether it has."""
@@ -117,27 +84,23 @@ class Session:
     async def _prepare(self, process: Process, names: Names) -> AsOf:
         """Bring what a query reads up to now, and define its views."""
         await self._learn()
+        as_of = await self._history.as_of(_TOPICS)  # which looks at the archive anew
         files = self._archived()
-        as_of = await self._history.as_of(_TOPICS)
         wanted = self._wanted(names)
         loaded = [] if names.everything else [kind.type for kind in wanted.values()]
         await self._live.load(loaded, self._covered, as_of)
         await self._define(process, wanted, names, files)
         return as_of
 
-    def _archived(self) -> Sequence[ArchivedFile]:
-        """Look at the archive; what is live begins where it ends."""
+    def _archived(self) -> "Sequence[ArchivedFile]":
+        """Return the archive's files; what is live begins where it ends."""
         if self._archive is None:
             return ()
-        files = self._archive.files()
-        covered = {}
-        for place in self._history.places(_TOPICS):
-            if range_ := self._archive.covered(*place):
-                covered[place] = range_[1]
+        covered = {place: position for place, position in self._archive.positions().items() if place[0] in _TOPICS}
         if covered != self._covered:
             self._covered = covered
             self._live.forget()
-        return files
+        return self._archive.files()
 
     async def _learn(self) -> bool:
         if not await self._live.learn():
@@ -163,7 +126,7 @@ class Session:
         return found
 
     async def _define(
-        self, process: Process, wanted: Mapping[str, Kind], names: Names, files: Sequence[ArchivedFile]
+        self, process: Process, wanted: Mapping[str, Kind], names: Names, files: "Sequence[ArchivedFile]"
     ) -> None:
         parts = self._parts(wanted, files)
         entire = [name for schema, name in names.views if schema in {"", "main"} and name in ENTIRE]
@@ -185,18 +148,24 @@ class Session:
         inner = {one for _, name in names.views if name in COMPOSED for one in COMPOSED[name].of}
         return kind.view.name in inner or any(self.catalog.find(*view) is kind for view in names.views)
 
-    def _parts(self, wanted: Mapping[str, Kind], files: Iterable[ArchivedFile]) -> dict[tuple[str, str], Part]:
-        listed: dict[tuple[str, str], list[str]] = {}
+    def _parts(self, wanted: Mapping[str, Kind], files: "Iterable[ArchivedFile]") -> dict[tuple[str, str], Part]:
+        listed: dict[tuple[str, str], dict[int, list[str]]] = {}
         for file in files:
             if file.type in wanted and file.topic in _SOURCE_OF:
-                listed.setdefault((_SOURCE_OF[file.topic], file.type), []).append(str(file.path))
+                by_schema = listed.setdefault((_SOURCE_OF[file.topic], file.type), {})
+                by_schema.setdefault(file.schema_id, []).append(self._path(file))
         keys = {*listed, *(key for key in self._live.files if key[1] in wanted)}
         return {
             key: Part(
-                tuple(f"{path.stem} {key[1]}" for path in self._live.files.get(key, ())), tuple(listed.get(key, ()))
+                tuple(f"{path.stem} {key[1]}" for path in self._live.files.get(key, ())),
+                tuple(tuple(alike) for alike in listed.get(key, {}).values()),
             )
             for key in keys
         }
+
+    def _path(self, file: "ArchivedFile") -> str:
+        assert self._archive is not None  # noqa: S101 - a file is from there
+        return str(self._archive.path(file).resolve())
 
     def _shape(self, kind: Kind) -> Path:
         if kind.type not in self._shapes:
@@ -209,6 +178,6 @@ class Session:
     async def _running(self) -> Process:
         """Return the child; a new one where the last query took it with it."""
         if self._process is None or not self._process.alive:
-            folders = [] if self._archive is None else [str(self._archive.folder.resolve())]
+            folders = [] if self._archive is None else [str(self._archive.folder.root.resolve())]
             self._process = await Process.start(self._limits, folders, [self._folder.name])
         return self._process

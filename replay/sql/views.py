@@ -16,10 +16,10 @@ ENTIRE = ("events", "messages")
 
 
 class Part(NamedTuple):
-    """Where the records of a type are that one of `catalog.SOURCES` holds."""
+    """Where the records of a type are that one of `catalog.SOURCES` holds: tables, and files by the schema that wrote them."""
 
     tables: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
+    files: tuple[tuple[str, ...], ...] = ()
 
 
 Parts = Mapping[tuple[str, str], Part]
@@ -53,7 +53,8 @@ def shape_of(kind: Kind) -> "pa.Schema":
     import pyarrow as pa  # noqa: PLC0415 - takes a tenth of a second, which a mistyped option need not pay
 
     from ..columns import WireType  # noqa: PLC0415
-    from ..columns.columns import HEADERS, INSTANT, TOPIC  # noqa: PLC0415
+    from ..columns.arrow_types import INSTANT  # noqa: PLC0415
+    from ..columns.columns import HEADERS, TOPIC  # noqa: PLC0415
 
     if kind.type in BARE:
         own = {column.name: pa.string() for column in columns_of(kind)}
@@ -114,9 +115,9 @@ class Views:
 
     def _body(self, kind: Kind, parts: Sequence[Part]) -> str:
         sources = [_name(self._shapes[kind.type]), *(_name(table) for part in parts for table in part.tables)]
-        if files := [file for part in parts for file in part.files]:
+        for files in (alike for part in parts for alike in part.files):
             listed = ", ".join(_text(file) for file in files)
-            sources.append(f"read_parquet([{listed}], union_by_name => true, hive_partitioning => false)")
+            sources.append(f"read_parquet([{listed}], hive_partitioning => false)")
         union = " UNION ALL BY NAME ".join(f"SELECT * FROM {source}" for source in sources)  # noqa: S608
         own = "".join(f"{_value(column)} AS {_name(column.name)}, " for column in columns_of(kind))
         envelope = "" if kind.type in BARE else "envelope, "
