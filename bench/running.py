@@ -75,6 +75,10 @@ class NodeProcess:
         """The shards that it has open."""
         return list(self.reports[-1]["shards"]) if self.reports else []
 
+    def wait_begun(self) -> None:
+        """Wait until it says anything."""
+        self._wait(lambda: True, "its first report")
+
     def wait(self, count: int) -> None:
         """Wait until every shard is owned and so many inputs are committed."""
         self._wait(lambda: self.inputs >= count and len(self.shards) == self.reports[-1]["of"], f"{count} inputs")

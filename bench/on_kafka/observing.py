@@ -89,8 +89,9 @@ class _Subject:
             self._process.wait()
 
     def _cpu_s(self) -> float:
-        times = psutil.Process(self._process.pid).cpu_times()
-        return float(times.user + times.system)
+        subject = psutil.Process(self._process.pid)
+        times = [one.cpu_times() for one in (subject, *subject.children(recursive=True))]
+        return float(sum(time.user + time.system for time in times))
 
 
 class _Counted:

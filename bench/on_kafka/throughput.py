@@ -14,20 +14,24 @@ from hms.core.log.port import EVENTS, OUTBOX
 from hms.core.runtime.installed import Behaviours
 
 from . import peering
+from .crew import command as crew_command
 from .observing import Watched, observing
 from .peers import work
 from .server import Server, server_of
 
 TITLE = "Throughput on Kafka"
 COMMANDS, FAUST_COMMANDS, ACTORS = 100_000, 10_000, 1_000
+WORKERS = 2
 WHAT = f"""
 One broker (Kafka 4.3.1, heap of 1 GB) runs on the same machine, for all benches on Kafka. A log on it holds {COMMANDS:,}
 commands from outside, each of which wants an answer, to {ACTORS:,} actors in turn. The
 clock runs from `Node.start` in a process of its own (default options, 16 shards: joining, fencing and restoring them
 included) until a consumer with `isolation_level=read_committed` in another process has the last answer; then the node is
-ended, and there must be exactly one answer and one event a command. What is compared with the peers runs from the first
-answers instead, theirs and ours, so that nobody's start counts. Each command is read, decoded, checked, deduplicated,
-decided, evolved, and its event, answer and commit record are written in one transaction of its shard.
+ended, and there must be exactly one answer and one event a command. One process of Python uses one core: the second rows
+are of the node as two processes, as `hms node --workers {WORKERS}` starts them, from the first `Node.start` of the two. What
+is compared with the peers runs from the first answers instead, theirs and ours, so that nobody's start counts. Each command
+is read, decoded, checked, deduplicated, decided, evolved, and its event, answer and commit record are written in one
+transaction of its shard.
 
 The peers do the same work, watched and counted by the same consumer: read a command record of the same size (flat, without
 nullable fields), decode its Avro, fold a counter a key, encode and write an event and an answer, exactly once, lz4, over
@@ -40,7 +44,7 @@ JVM cold.
 QUIX_INTERVALS = (0.1, 1.0)
 
 
-def _ours(session: Session, server: Server, commands: int) -> Measured:
+def _ours(session: Session, server: Server, commands: int, workers: int) -> Measured:
     contract = Behaviours([counter.app]).contract
     with server.log() as url:
         session.measure(counter.backlog, url=url, commands=commands, actors=ACTORS)
@@ -48,7 +52,7 @@ def _ours(session: Session, server: Server, commands: int) -> Measured:
         address = KafkaAddress.parse(url)
         return session.measure(
             observing,
-            command=node_command(url, "counter:app"),
+            command=node_command(url, "counter:app") if workers == 1 else crew_command(url, "counter:app", workers),
             bootstrap=server.bootstrap,
             replies=Watched(address.topic(OUTBOX), contract.of(counter.Count).schema_id),
             events=Watched(address.topic(EVENTS), contract.of(counter.Added).schema_id),
@@ -108,30 +112,42 @@ class _Peers:
 def run(session: Session) -> list[Figure]:
     server = server_of(session)
     peers = _Peers(session, server)
-    ours, *others = session.repeat(
-        lambda: _ours(session, server, session.scaled(COMMANDS)),
+    ours, crew, *others = session.repeat(
+        lambda: _ours(session, server, session.scaled(COMMANDS), 1),
+        lambda: _ours(session, server, session.scaled(COMMANDS), WORKERS),
         *(lambda interval=interval: peers.quix(interval) for interval in QUIX_INTERVALS),
         peers.faust,
         peers.raw,
         peers.streams,
     )
-    started = [one["rate"] for one in ours]
-    rates, quick, slow, faust, raw, streams = ([one["running_rate"] for one in each] for each in (ours, *others))
+    rates, both, quick, slow, faust, raw, streams = (
+        [one["running_rate"] for one in each] for each in (ours, crew, *others)
+    )
     quix = [max(pair) for pair in zip(quick, slow, strict=True)]
     return [
-        Figure("backlog to events and answers, one node, exactly once", "commands/s", started, at_least(15_000)),
+        Figure(
+            "backlog to events and answers, one node of one process", "commands/s", _started(ours), at_least(15_000)
+        ),
         Figure("the same, from the first answers on", "commands/s", rates),
         _compared(rates, "`quixstreams` exactly-once", quix, bar=True),
         _compared(rates, "`faust-streaming` exactly-once", faust, bar=True),
         _compared(rates, "aiokafka alone", raw),
-        _compared(rates, "Kafka Streams", streams),
+        Figure(f"one node with `--workers {WORKERS}`", "commands/s", _started(crew), at_least(15_000)),
+        Figure("the same, from the first answers on", "commands/s", both),
+        _compared(both, "`quixstreams` exactly-once (one process)", quix, bar=True),
+        _compared(both, "Kafka Streams (two threads)", streams),
         Figure("`quixstreams`, 0.1 s", "commands/s", quick),
         Figure("`quixstreams`, 1 s", "commands/s", slow),
         Figure("`faust-streaming`", "commands/s", faust),
         Figure("aiokafka alone", "commands/s", raw),
         Figure("Kafka Streams", "commands/s", streams),
-        Figure("CPU of the node, all threads", "us a command", [one["cpu_us"] for one in ours]),
+        Figure("CPU of the node of one process", "us a command", [one["cpu_us"] for one in ours]),
+        Figure("CPU of both workers", "us a command", [one["cpu_us"] for one in crew]),
     ]
+
+
+def _started(results: list[Measured]) -> list[float]:
+    return [one["rate"] for one in results]
 
 
 def _compared(rates: list[float], name: str, peers: list[float], *, bar: bool = False) -> Figure:
