@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "task": ("hms.console.cli.task:app", "Tasks: submit, follow, cancel"),
     "event": ("hms.console.cli.event:app", "Events: what happened, from the log"),
     "sql": ("hms.console.cli.sql:app", "Questions to the whole history, in SQL"),
+    "incident": ("hms.console.cli.incident:app", "Incidents: what went wrong, and the story of each"),
     "replay": ("hms.console.cli.replay:app", "The past: states, differences, proofs, other code"),
     "analysis": ("hms.console.cli.analysis:app", "What is unusual in numbers, and what most likely caused an incident"),
     "dead-letter": ("hms.console.cli.dead_letter:app", "Messages that could not be handled"),
