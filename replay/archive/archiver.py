@@ -1,0 +1,121 @@
+"""Archives a log, shard by shard: what `hms archive run` does once, and a node as a duty."""
+
+import asyncio
+from typing import Final, NamedTuple
+
+from ...core.errors import HistoryBroken
+from ...core.log.port import EVENTS, Log
+from ...core.runtime.commit_record import SHARD_KEY, commit_summary
+from ...core.runtime.records import Commit
+from ...schemas import Contract, MalformedRecord
+from .batch import BATCH_RECORDS
+from .binding import bind
+from .disk import Disk
+from .folder import Folder, Identity, folder_of
+from .manifests import ArchiveMoved
+from .writer import LogSchemas, ShardWriter
+
+MOVES_MAX: Final = 20
+"""So often somebody else may be first before this one gives up: two that archive the same are one too many."""
+
+
+class Progress(NamedTuple):
+    """What was archived of a shard."""
+
+    shard: int
+    records: int
+    files: int
+    steps: int
+
+
+class Archiver:
+    """Made by `open`; its writers share what was learned of schemas."""
+
+    def __init__(
+        self, log: Log, folder: Folder, identity: Identity, owner: str, disk: Disk, *, accept_gaps: bool
+    ) -> None:
+        self.log = log
+        self.folder = folder
+        self.identity = identity
+        self.owner = owner
+        self.disk = disk
+        self._accept_gaps = accept_gaps
+        self._schemas = LogSchemas(log)
+
+    @classmethod
+    async def open(
+        cls, url: str, log: Log, *, owner: str, disk: Disk | None = None, accept_gaps: bool = False
+    ) -> "Archiver":
+        """Open the archive of a log, making it where there is none yet. Errors: see `bind`."""
+        folder = Folder(folder_of(url))
+        disk = disk or Disk()
+        identity = await bind(log, folder, url, disk)
+        return cls(log, folder, identity, owner, disk, accept_gaps=accept_gaps)
+
+    def writer(self, shard: int, epoch: int, records_max: int = BATCH_RECORDS) -> ShardWriter:
+        """Return what writes one shard under an owner's epoch."""
+        return ShardWriter(
+            self.folder,
+            self.identity,
+            self.log,
+            shard,
+            epoch,
+            self.owner,
+            self._schemas,
+            disk=self.disk,
+            accept_gaps=self._accept_gaps,
+            records_max=records_max,
+        )
+
+    async def catch_up(self, writer: ShardWriter, *, even_if_empty: bool = False) -> Progress:
+        """Archive until nothing more is visible. Errors: see `ShardWriter.flush`."""
+        records, files, steps, moves = 0, 0, 0, 0
+        while True:
+            try:
+                flushed = await writer.flush(even_if_empty=even_if_empty and steps == 0)
+            except ArchiveMoved:
+                moves += 1
+                if moves > MOVES_MAX:
+                    raise
+                continue
+            records, files, steps = records + flushed.records, files + flushed.files, steps + 1
+            if not flushed.is_behind or flushed.records == 0:
+                return Progress(writer.shard, records, files, steps)
+
+    async def run(self, shards: int | None = None) -> list[Progress]:
+        """Archive every shard once to the end, each under the epoch of its last commit."""
+        found: list[Progress] = []
+        for shard in range(self.identity.partitions) if shards is None else [shards]:
+            writer = self.writer(shard, await last_epoch(self.log, shard))
+            found.append(await self.catch_up(writer, even_if_empty=True))
+        return found
+
+
+async def last_epoch(log: Log, shard: int) -> int:
+    """Return the epoch of a shard's last commit, 0 without any: whoever owns it now has that one or a newer one."""
+    contract = Contract()
+    contract.register(Commit, str(Commit.explicit_type))
+    marks = await log.watermarks(EVENTS, shard)
+    back = 1
+    while (position := max(marks.start, marks.stable - back)) < marks.stable:
+        read = await log.read(EVENTS, shard, position, records_max=max(back, 500), headers=False)
+        for stored in reversed(read.records):
+            if stored.key.startswith(SHARD_KEY):
+                return _epoch(contract, stored.value or b"")
+        if position == marks.start and read.position >= marks.stable:
+            break
+        back *= 4
+    return 0
+
+
+def _epoch(contract: Contract, value: bytes) -> int:
+    try:
+        return int(commit_summary(contract, value)["epoch"])
+    except MalformedRecord as error:
+        raise HistoryBroken(f"expected a commit record at the end of the shard, got {error}") from error
+
+
+async def archive_once(url: str, log: Log, *, owner: str, accept_gaps: bool = False) -> list[Progress]:
+    """Archive a whole log to its end. Errors: see `bind` and `ShardWriter.flush`."""
+    archiver = await Archiver.open(url, log, owner=owner, accept_gaps=accept_gaps)
+    return list(await asyncio.shield(archiver.run()))

@@ -1,0 +1,86 @@
+"""Which archive a log has: one, for good, remembered in both.
+
+So a mount that is gone, a copy of another log's archive, or a log that was made again is noticed before anything is
+written or deleted.
+"""
+
+import asyncio
+from typing import Final
+
+from pydantic import ValidationError
+
+from ...core.errors import ValidationFailed
+from ...core.log.port import Log
+from .disk import Disk
+from .errors import ArchiveMismatch
+from .folder import Folder, Identity
+from .manifest import Value
+from .manifests import Manifests
+
+SETTING: Final = "archive"
+
+
+class Bound(Value):
+    """What a log remembers of its archive; `url` is how the one that bound it saw the folder."""
+
+    archive: str
+    log: str
+    url: str
+
+
+async def bound_archive(log: Log) -> Bound | None:
+    """Return which archive a log has; None where it has none."""
+    text = await log.get_setting(SETTING)
+    if text is None:
+        return None
+    try:
+        return Bound.model_validate_json(text)
+    except ValidationError as error:
+        raise ArchiveMismatch(f"{log.url}: expected what the log says of its archive, got {text[:200]!r}") from error
+
+
+async def bind(log: Log, folder: Folder, url: str, disk: Disk | None = None) -> Identity:
+    """Make sure that the folder is the log's archive, making one where neither knows of any; return which it is.
+
+    Raises `ArchiveMismatch` where they do not belong together, `ValidationFailed` where the folder cannot be used.
+    """
+    bound = await bound_archive(log)
+    identity = await asyncio.to_thread(folder.read_identity)
+    if identity is None:
+        if bound is not None:
+            raise ArchiveMismatch(
+                f"{folder.root}: there is no archive, but {log.url} is archived in {bound.url} (archive {bound.archive}): "
+                "mount that folder here, or name it"
+            )
+        identity = await asyncio.to_thread(folder.make, disk or Disk(), log.partitions)
+    if identity.partitions != log.partitions:
+        raise ArchiveMismatch(
+            f"{folder.root}: the archive of a log with {identity.partitions} partitions; {log.url} has {log.partitions}"
+        )
+    if bound is None:
+        bound = await _remember(log, folder, identity, url)
+    if (bound.archive, bound.log) != (identity.id, identity.log):
+        raise ArchiveMismatch(
+            f"{folder.root} is archive {identity.id}, but {log.url} is archived in {bound.url} (archive {bound.archive}); "
+            "name that folder"
+        )
+    return identity
+
+
+async def _remember(log: Log, folder: Folder, identity: Identity, url: str) -> Bound:
+    """Write into the log which archive it has; one that holds records already is some other log's."""
+    if await asyncio.to_thread(_has_manifests, folder, identity):
+        raise ArchiveMismatch(
+            f"{folder.root} holds the history of another log: {log.url} does not know of it (it was made again, or its "
+            "settings were lost). Archive it into a new folder, or restore the log from this one (hms archive restore)"
+        )
+    bound = Bound(archive=identity.id, log=identity.log, url=url)
+    await log.put_setting(SETTING, bound.model_dump_json(), expected=None)
+    written = await bound_archive(log)
+    if written is None:
+        raise ValidationFailed(f"{log.url}: which archive it has was written and is not there; try again")
+    return written
+
+
+def _has_manifests(folder: Folder, identity: Identity) -> bool:
+    return any(Manifests(folder, identity.id, shard).numbers() for shard in range(identity.partitions))

@@ -1,0 +1,133 @@
+"""The manifests of one shard on disk: read in order, and put there by one owner at a time.
+
+A number is given once: who finds it taken learns what the other wrote and begins anew. That alone keeps two owners
+apart, awake or paused; the epoch tells the older one that it is the older one.
+"""
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from ...core.errors import OutsideError
+from .disk import Disk
+from .errors import ArchiveDamaged, ArchiveFenced
+from .folder import Folder
+from .manifest import Kind, Manifest, sha256
+from .shard_state import ShardState
+
+WHOLE_EVERY: Final = 64
+"""So many manifests a reader folds at most; one with everything costs as much as its files are many."""
+
+
+class ArchiveMoved(OutsideError):
+    """Somebody else, not newer, wrote the next manifest first: what was prepared is void; look again and begin anew."""
+
+
+class Manifests:
+    """One shard's manifests. `state` is the fold as far as they were read."""
+
+    def __init__(self, folder: Folder, archive: str, shard: int, disk: Disk | None = None) -> None:
+        self.shard = shard
+        self.state = ShardState()
+        self._folder = folder
+        self._archive = archive
+        self._disk = disk or Disk()
+
+    def refresh(self) -> ShardState:
+        """Read what is new, and return the fold. Raises `ArchiveDamaged`."""
+        if self.state.number < 0:
+            self._begin()
+        else:
+            while (path := self._folder.manifest(self.shard, self.state.number + 1)).exists():
+                self._apply(path)
+        return self.state
+
+    def _begin(self) -> None:
+        """Fold from the newest manifest that holds everything."""
+        numbers = self.numbers()
+        start = len(numbers)
+        while start > 0:
+            start -= 1
+            if _read(self._folder.manifest(self.shard, numbers[start]))[0].whole is not None:
+                break
+        for number in numbers[start:]:
+            self._apply(self._folder.manifest(self.shard, number))
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of all manifests that are there, in order."""
+        folder = self._folder.manifests(self.shard)
+        return sorted(int(path.stem) for path in folder.glob("*.json")) if folder.is_dir() else []
+
+    def _apply(self, path: Path) -> None:
+        manifest, digest = _read(path)
+        if (manifest.archive, manifest.shard) != (self._archive, self.shard):
+            raise ArchiveDamaged(
+                f"{path}: expected shard {self.shard} of archive {self._archive}, got shard {manifest.shard} of "
+                f"{manifest.archive}: it was copied from elsewhere"
+            )
+        self.state.apply(manifest, digest, str(path))
+
+    def publish(self, epoch: int, owner: str, kind: Kind, **changes: Any) -> Manifest:
+        """Put the next manifest, with changes to the last one's fields; what was not synced before must not be named.
+
+        Raises `ArchiveFenced` when an owner with a higher epoch was here, `ArchiveMoved` when somebody else was.
+        """
+        state = self.state
+        if state.epoch > epoch:
+            raise _fenced(self.shard, epoch, state.epoch)
+        manifest = self._next(epoch, owner, kind, changes)
+        if self._disk.put(self._folder.manifest(self.shard, manifest.number), manifest.encoded()):
+            self.refresh()
+            return manifest
+        self.refresh()
+        if self.state.epoch > epoch:
+            raise _fenced(self.shard, epoch, self.state.epoch)
+        raise ArchiveMoved(
+            f"shard {self.shard}: manifest {manifest.number} is somebody else's (`hms archive run` beside a node?)"
+        )
+
+    def _next(self, epoch: int, owner: str, kind: Kind, changes: dict[str, Any]) -> Manifest:
+        state = self.state
+        fields = {
+            "covered": state.covered,
+            "complete_us": state.complete_us,
+            "chain": state.chain,
+            "anchors": state.anchors,
+            "snapshot": state.snapshot,
+            **changes,
+        }
+        manifest = Manifest(
+            archive=self._archive,
+            shard=self.shard,
+            number=state.number + 1,
+            previous=state.sha256,
+            epoch=epoch,
+            owner=owner,
+            kind=kind,
+            written_us=time.time_ns() // 1_000,
+            **fields,
+        )
+        return self._with_whole(manifest) if manifest.number % WHOLE_EVERY == 0 else manifest
+
+    def _with_whole(self, manifest: Manifest) -> Manifest:
+        after = ShardState()
+        after._take(self.state.whole())  # noqa: SLF001 - its own fold, one step further
+        after._change(manifest)  # noqa: SLF001
+        return manifest.model_copy(update={"whole": after.whole()})
+
+    def forget(self) -> list[Path]:
+        """Return the manifests that no reader needs any more: all before the last but one that holds everything."""
+        needed = (self.state.number // WHOLE_EVERY - 1) * WHOLE_EVERY
+        return [self._folder.manifest(self.shard, number) for number in self.numbers() if number < needed]
+
+
+def _read(path: Path) -> tuple[Manifest, str]:
+    try:
+        data = path.read_bytes()
+        return Manifest.model_validate_json(data), sha256(data)
+    except (OSError, ValueError) as error:
+        raise ArchiveDamaged(f"{path}: expected a manifest, got {error}; restore the archive from a backup") from error
+
+
+def _fenced(shard: int, epoch: int, newer: int) -> ArchiveFenced:
+    return ArchiveFenced(f"shard {shard}: epoch {epoch} wanted to write, but epoch {newer} has; this owner stops")

@@ -1,0 +1,29 @@
+"""The README that lies in every archive: how to read it without HMS."""
+
+from typing import Final
+
+README: Final = """\
+# An archive of HMS
+
+Every committed record of a log (but its checkpoints), as Parquet that DuckDB, Spark, pandas or Polars read.
+
+    archive.json                       which archive this is
+    policy.json                        what is kept for how long (optional)
+    data/type=T/date=D/*.parquet       the records: a folder a type and a day (UTC) of appending
+    manifests/shard=N/*.json           what counts: a file that no manifest names is the rubbish of a crash
+    snapshots/shard=N/*.parquet        states, for ranges that were deleted by policy
+    nodes/*.json                       tokens, by which nodes prove that all of them see this folder
+
+The columns of every file: `topic, shard, position` (the place in the log), `appended_at`, `record_key`, `envelope` (id,
+source, destination, type, sent_at, correlation_id, causation_id, reply_to, priority, ttl_ms, version), then the
+record's own fields, then `headers` and `bytes` (the record as it was written). A field whose name is taken, or reserved
+in SQL, has a trailing `_`. What could not be read is in `type=hms.Unreadable`, with its bytes and the reason.
+
+The files that count are those of the manifests' `add` without those of a later `remove`; a manifest with `whole` holds
+all of them, and none before it is needed. With DuckDB:
+
+    create table manifests as select * from read_json('manifests/*/*.json', union_by_name = true);
+    -- see docs/how-to/read-the-archive.md of HMS for the whole statement
+
+Nothing here is ever overwritten. Delete nothing by hand: `hms archive compact` does it, by policy, after a grace.
+"""
