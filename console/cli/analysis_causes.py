@@ -23,8 +23,9 @@ def causes(*, metrics: MetricsFile, graph: GraphFile, at: Seen, form: FormOption
     """Rank the components by how likely each is at the root of what was seen, best first, with the evidence.
 
     Every component of the metrics and the graph is in the answer. JSON: an array of `component, score, evidence[]`; a piece
-    of evidence says in `what` which it is: a `metric` that moved (with `change`, `strength` in spreads of its past, `baseline`,
-    `observed`, `onset`), the `order` of onsets, or the calls that explain (`explained_by`) or confirm (`felt_by`) it.
+    of evidence says in `what` which it is: a `metric` that moved (with `kind`, `change`, `effect` in spreads of its past,
+    `certainty`, `baseline`, `observed`, `onset`), the `order` of onsets, or calls that explain (`explained_by`) or confirm
+    (`felt_by`) it, or all that speaks against a component without metrics (`unexplained_in`).
     """
     known, bad = read_metrics(metrics)
     ranked = rank_causes(known, read_graph(graph), _seen_us(at))

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import log1p
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from .kinds import Kind, good_when_high, kind_of
 from .shift import Around, Floats, Instants, Shift, shift
 
@@ -14,6 +16,8 @@ Metrics = Mapping[tuple[str, str], Series]
 
 NOTICED: Final = 1.0
 """From this (compressed) strength on a move counts for the order of onsets."""
+FLEET_SHARE: Final = 0.02
+"""What never moved before (errors, mostly) is measured by this share of the highest that any component has."""
 FALLING: Final = 0.4
 """A resource that is used less is mostly one that got less to do."""
 LESS_WORK: Final = 0.2
@@ -42,15 +46,25 @@ class Suspect(NamedTuple):
 def suspects(metrics: Metrics, names: Iterable[str], around: Around) -> dict[str, Suspect]:
     """Return each named component with what moved in it."""
     found: dict[str, list[Found]] = {name: [] for name in names}
+    floors = _floors(metrics)
     for (component, metric), (times, values) in metrics.items():
-        moved = shift(times, values, around)
-        if moved is not None and moved.strength > 0:
+        moved = shift(times, values, around, floors[metric])
+        if moved is not None and moved.certainty > 0 and moved.effect > 0:
             found[component].append(Found(metric, kind_of(metric), _weight(metric, moved), moved))
     return {name: _suspect(name, moves) for name, moves in found.items()}
 
 
+def _floors(metrics: Metrics) -> dict[str, float]:
+    """Return for each metric's name the least spread: a share of the highest that any component has."""
+    highest: dict[str, float] = {}
+    for (_, metric), (_, values) in metrics.items():
+        sizes = np.abs(values[np.isfinite(values)])
+        highest[metric] = max(highest.get(metric, 0.0), float(sizes.max(initial=0.0)))
+    return {metric: FLEET_SHARE * high for metric, high in highest.items()}
+
+
 def _weight(metric: str, moved: Shift) -> float:
-    strength = log1p(moved.strength)
+    strength = log1p(moved.effect) * moved.certainty
     match kind_of(metric):
         case Kind.WORK:
             return strength * (MORE_WORK if moved.up else LESS_WORK)
