@@ -13,10 +13,21 @@ async def learn_schemas(history: History, contract: Contract) -> None:
     start, _ = await history.bounds(SCHEMAS, 0)
     async for records in history.records(SCHEMAS, 0, start, end):
         for stored in records:
-            _learn(contract, stored.key, stored.value or b"")
+            learn_schema(contract, stored.key, stored.value or b"")
 
 
-def _learn(contract: Contract, key: bytes, value: bytes) -> None:
+async def schema_records(history: History) -> list[tuple[bytes, bytes]]:
+    """Return key and value of every schema that the history holds."""
+    start, end = await history.bounds(SCHEMAS, 0)
+    return [
+        (stored.key, stored.value or b"")
+        async for records in history.records(SCHEMAS, 0, start, end)
+        for stored in records
+    ]
+
+
+def learn_schema(contract: Contract, key: bytes, value: bytes) -> None:
+    """Teach a contract one schema, unless it is none that can be used."""
     try:
         schema_id, text = int(key), value.decode()
         registered = contract.by_id(schema_id)

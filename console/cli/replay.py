@@ -2,10 +2,11 @@
 
 from cyclopts import App
 
+from .replay_shadow import shadow
 from .replay_state import diff, state
 from .replay_verify import verify_replay
 
 app = App(name="replay", help="The past: states, differences, proofs, and what other code would have done.")
-for command in (state, diff):
+for command in (state, diff, shadow):
     app.command(command)
 app.command(verify_replay, name="verify")

@@ -83,7 +83,7 @@ class _Lookup:
         if same_value(mine, recorded, self._contract) or self._same_letter(mine, recorded):
             return
         found = value_mismatch("sends", mine, recorded, self._contract)
-        self._add(doubt, envelope, found._replace(field=f"{found.field} of {envelope.type} to {envelope.destination}"))
+        self._add(doubt, envelope, found._replace(got=f"{found.got} (to {envelope.destination})"))
 
     def _same_letter(self, mine: bytes, recorded: bytes) -> bool:
         """Tell whether two dead letters are of one message: how a failure is told depends on who calls."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from ...core.log.port import EVENTS, LANES, Stored
+from ...core.log.port import EVENTS, LANES
 from ...core.runtime.commit_record import digest
 from ...core.runtime.commits import Inputs, Transaction, commits
 from ...core.runtime.divergence import Divergence
@@ -80,51 +80,49 @@ async def verify_shard(
     headers = history.log is None or history.log.capabilities.headers
     replayer = Replayer(shard, history.partitions, behaviours, options, headers=headers)
     inputs = Inputs(history, shard, ends.lanes)
-    sends = _Sends(ShardVerification(shard), Upkeep(history.log, behaviours.contract, shard), behaviours)
-    found = sends.found
+    upkeep = Upkeep(history.log, behaviours.contract, shard)
+    tally = Tally(ShardVerification(shard), behaviours)
     async for transaction in commits(history, shard, behaviours.contract, 0, ends.events):
         if transaction.fields["now"] < since_us:
             replayer.skip(transaction)
-            found.commits_skipped += 1
+            tally.found.commits_skipped += 1
             continue
-        consumed = await inputs.of(transaction.fields)
-        await sends.take(transaction, consumed, replayer.replay(transaction, consumed))
+        outcome = replayer.replay(transaction, await inputs.of(transaction.fields))
+        run = [] if outcome.unsure is None else await upkeep.of(transaction.fields["sequence"])
+        for divergence in tally.take(transaction, outcome, [(stored.key, stored.value) for stored in run]):
+            tally.found.add(divergence)
     await inputs.close()
-    return found
+    return tally.found
 
 
-class _Sends:
+Run = Sequence[tuple[bytes, bytes | None]]
+"""Keys and values of the checkpoints that went with a commit."""
+
+
+class Tally:
     """Counts what a shard's commits came to, and settles what they sent as far as the shard alone can."""
 
-    def __init__(self, found: ShardVerification, upkeep: Upkeep, behaviours: Behaviours) -> None:
+    def __init__(self, found: ShardVerification, behaviours: Behaviours) -> None:
         self.found = found
-        self._upkeep = upkeep
         self._contract = behaviours.contract
         self._doubt_bytes = 0
         self._now_us = -1
 
-    async def take(self, transaction: Transaction, consumed: Sequence[Stored | None], outcome: Outcome) -> None:
-        found = self.found
+    def take(self, transaction: Transaction, outcome: Outcome, run: Run) -> list[Divergence]:
+        """Take a commit's outcome in; return its divergences."""
+        found, fields = self.found, transaction.fields
         found.commits += 1
-        shared = self._share_time(transaction.fields["now"])
-        found.inputs += len(consumed)
-        found.code_versions[transaction.fields["code_version"]] += 1
-        for divergence in outcome.divergences:
-            found.add(divergence)
-        if outcome.divergences:
-            return
-        if outcome.unsure is None or await self._met_with_upkeep(outcome.unsure):
-            found.sends_checked += 1
-        elif consumed:
-            self._doubt(outcome.unsure, alone=not shared)
-        else:
-            found.sends_unchecked += 1
-
-    async def _met_with_upkeep(self, unsure: Unsure) -> bool:
-        fields = unsure.transaction.fields
-        run = await self._upkeep.of(fields["sequence"])
-        parts = [part or b"" for stored in run for part in (stored.key, stored.value)]
-        return digest([*unsure.parts, *parts]) == fields["digest_sent"]
+        found.inputs += len(fields["inputs"])
+        found.code_versions[fields["code_version"]] += 1
+        shared = self._share_time(fields["now"])
+        if not outcome.divergences:
+            if outcome.unsure is None or _met(outcome.unsure, run):
+                found.sends_checked += 1
+            elif fields["inputs"]:
+                self._doubt(outcome.unsure, alone=not shared)
+            else:
+                found.sends_unchecked += 1
+        return outcome.divergences
 
     def _share_time(self, now_us: int) -> bool:
         """Tell whether the commit before has the same time; then neither is alone."""
@@ -146,3 +144,9 @@ class _Sends:
         }
         place = (self.found.shard, fields["sequence"], unsure.transaction.record.offset)
         self.found.doubts.append(Doubt(*place, fields["now"], fields["code_version"], messages, alone))
+
+
+def _met(unsure: Unsure, run: Run) -> bool:
+    """Tell whether the digest is met by what is sent now and these checkpoints."""
+    parts = [part or b"" for one in run for part in one]
+    return digest([*unsure.parts, *parts]) == unsure.transaction.fields["digest_sent"]
