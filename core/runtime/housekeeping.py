@@ -14,6 +14,7 @@ from ..errors import HmsError
 from ..log.limits import check_draft
 from ..log.port import CHECKPOINTS, OUTBOX, Draft, Log
 from .answer_segment import encode_segment
+from .archived import outbox_floor
 from .checkpoint_record import encode_checkpoint
 from .dedup import Remembered
 from .records import Answers, Checkpoint, ShardCheckpoint
@@ -123,7 +124,8 @@ class Housekeeping:
         before = await first_offset_since(
             self._log, OUTBOX, self._shard, newest_us - self._options.outbox_kept_ms * 1_000
         )
-        await self._log.trim(OUTBOX, self._shard, before)
+        floor = await outbox_floor(self._log, self._shard)
+        await self._log.trim(OUTBOX, self._shard, before if floor is None else min(before, floor))
 
     def _tail_is_long(self) -> bool:
         """Tell whether answers that are not sealed yet keep the low-water mark far back."""

@@ -13,6 +13,7 @@ from .binding import bind
 from .disk import Disk
 from .folder import Folder, Identity, folder_of
 from .manifests import ArchiveMoved
+from .trust import Trust
 from .writer import LogSchemas, ShardWriter
 
 MOVES_MAX: Final = 20
@@ -40,6 +41,7 @@ class Archiver:
         self.owner = owner
         self.disk = disk
         self._accept_gaps = accept_gaps
+        self.trust = Trust(log, folder, identity.id, owner, disk)
         self._schemas = LogSchemas(log)
 
     @classmethod

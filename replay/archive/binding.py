@@ -5,19 +5,17 @@ written or deleted.
 """
 
 import asyncio
-from typing import Final
 
 from pydantic import ValidationError
 
 from ...core.errors import ValidationFailed
 from ...core.log.port import Log
+from ...core.runtime.archived import ARCHIVE_SETTING as SETTING
 from .disk import Disk
 from .errors import ArchiveMismatch
 from .folder import Folder, Identity
 from .manifest import Value
 from .manifests import Manifests
-
-SETTING: Final = "archive"
 
 
 class Bound(Value):

@@ -1,0 +1,124 @@
+"""Deleting by policy: whole files, oldest first, each under a tombstone that says what went.
+
+Events go only when a snapshot of the states stands for them: what a restore needs is never deleted.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ...core.log.port import EVENTS, SCHEMAS, Log
+from .manifest import ArchivedFile, Removed, Signature, Snapshot, Tombstone
+from .parquet import read_table
+from .policy import Policy
+from .snapshot import take_snapshot
+from .writer import ShardWriter
+
+Sign = Callable[[bytes], Signature]
+COMMIT: Final = "hms.Commit"
+BY_AGE: Final = "older than its type is kept"
+BY_SIZE: Final = "the archive was larger than its budget"
+
+
+def due(
+    files: Iterable[ArchivedFile], policy: Policy, budget: int | None, now_us: int
+) -> dict[str, list[ArchivedFile]]:
+    """Return which files have to go, and why; the schemas, without which nothing can be read, never do."""
+    candidates = sorted((file for file in files if file.topic != SCHEMAS), key=lambda file: file.appended_us_max)
+    old = [file for file in candidates if policy.is_expired(file, now_us)]
+    left = sum(file.bytes for file in candidates) - sum(file.bytes for file in old)
+    large: list[ArchivedFile] = []
+    gone = {file.path for file in old}
+    for file in candidates:
+        if budget is None or left <= budget:
+            break
+        if file.path not in gone:
+            large.append(file)
+            left -= file.bytes
+    return {why: some for why, some in ((BY_AGE, old), (BY_SIZE, large)) if some}
+
+
+async def expire(writer: ShardWriter, log: Log, policy: Policy, partitions: int, sign: Sign | None = None) -> int:
+    """Delete what a shard's archive keeps no longer, by a manifest; return how many files. `sweep` deletes them for real."""
+    state = await asyncio.to_thread(writer.manifests.refresh)
+    budget = policy.disk_bytes_max()
+    now_us = time.time_ns() // 1_000
+    going = due(state.files.values(), policy, None if budget is None else budget // partitions, now_us)
+    snapshot = state.snapshot
+    last_event = max((file.next for some in going.values() for file in some if file.topic == EVENTS), default=0)
+    if last_event and (snapshot is None or snapshot.low_water < last_event):
+        snapshot = await take_snapshot(writer, log) or snapshot
+    going = {why: [file for file in some if _may_go(file, snapshot)] for why, some in going.items()}
+    files = [file for some in going.values() for file in some]
+    if files:
+        await asyncio.to_thread(_publish, writer, going, snapshot, now_us, sign)
+    return len(files)
+
+
+def _may_go(file: ArchivedFile, snapshot: Snapshot | None) -> bool:
+    return file.topic != EVENTS or (snapshot is not None and file.next <= snapshot.low_water)
+
+
+def _publish(
+    writer: ShardWriter,
+    going: dict[str, list[ArchivedFile]],
+    snapshot: Snapshot | None,
+    now_us: int,
+    sign: Sign | None,
+) -> None:
+    stones = [
+        _tombstone(writer, group, why, snapshot, now_us, sign) for why, some in going.items() for group in _groups(some)
+    ]
+    removed = [Removed(path=file.path, removed_us=now_us) for some in going.values() for file in some]
+    writer.manifests.publish(
+        writer.epoch,
+        writer.owner,
+        "expire",
+        remove=tuple(removed),
+        tombstones=tuple(stones),
+        snapshot=snapshot,
+    )
+
+
+def _groups(files: list[ArchivedFile]) -> list[list[ArchivedFile]]:
+    found: dict[tuple[str, str, str], list[ArchivedFile]] = {}
+    for file in files:
+        found.setdefault((file.topic, file.type, file.date), []).append(file)
+    return list(found.values())
+
+
+def _tombstone(
+    writer: ShardWriter,
+    files: list[ArchivedFile],
+    why: str,
+    snapshot: Snapshot | None,
+    now_us: int,
+    sign: Sign | None,
+) -> Tombstone:
+    stone = Tombstone(
+        topic=files[0].topic,
+        type=files[0].type,
+        shard=writer.shard,
+        first=min(file.first for file in files),
+        next=max(file.next for file in files),
+        rows=sum(file.rows for file in files),
+        appended_us_min=min(file.appended_us_min for file in files),
+        appended_us_max=max(file.appended_us_max for file in files),
+        sha256=tuple(file.sha256 for file in files),
+        why=why,
+        expired_us=now_us,
+        snapshot=snapshot.path if snapshot is not None and files[0].topic == EVENTS else "",
+        commits=_commits(writer, files) if files[0].type == COMMIT else None,
+    )
+    return stone if sign is None else stone.model_copy(update={"signature": sign(stone.signed_part())})
+
+
+def _commits(writer: ShardWriter, files: list[ArchivedFile]) -> tuple[int, int]:
+    """Return the first and the last sequence of the commit records in some files."""
+    sequences = [
+        sequence
+        for file in files
+        for sequence in read_table(writer.folder.root / file.path, ("sequence",)).column("sequence").to_pylist()
+    ]
+    return min(sequences), max(sequences)
