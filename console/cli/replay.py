@@ -3,11 +3,12 @@
 from cyclopts import App
 
 from .replay_fixture import check, export
+from .replay_fork import fork
 from .replay_shadow import shadow
 from .replay_state import diff, state
 from .replay_verify import verify_replay
 
 app = App(name="replay", help="The past: states, differences, proofs, and what other code would have done.")
-for command in (state, diff, shadow, export, check):
+for command in (state, diff, shadow, export, check, fork):
     app.command(command)
 app.command(verify_replay, name="verify")
