@@ -68,7 +68,7 @@ def fork(
     now_us = time.time_ns() // 1_000
     at_us = instant_us(at, now_us)
     if code is not None:
-        sys.path.insert(0, str(code.absolute()))
+        sys.path[:0] = [str(code.absolute()), ""]  # before the current folder, where apps are looked for otherwise
     apps = apps_named(app)
     files = [path for path in (inject, None if inputs in {RECORDED, NONE} else Path(inputs)) if path is not None]
     if missing := [path for path in files if not path.is_file()]:

@@ -130,7 +130,7 @@ class _Kinds:
 
 
 def _show(found: Shadow, kinds: _Kinds, threshold: float, options: Options, *, passed: bool) -> None:
-    item = {
+    item: dict[str, Any] = {
         "passed": passed,
         "inputs": found.counts["inputs"],
         "diverged": found.diverged,

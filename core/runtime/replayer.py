@@ -57,7 +57,7 @@ class _Before(NamedTuple):
     """A cell as it was, to go back to."""
 
     state: Any
-    count: int
+    event_count: int
     sequence: int
     generation: int
     timers: dict[str, Any]

@@ -97,9 +97,9 @@ class Candidate:
             raise ValueError("expected a shard before its commits")
         shard = tally.found.shard
         for events, record, inputs, run in commits:
-            stored = Stored(EVENTS, shard, *record, ())
+            stored = _event(shard, record)
             fields = commit_fields(self._behaviours.contract, stored.value or b"")
-            transaction = Transaction([Stored(EVENTS, shard, *one, ()) for one in events], fields, stored)
+            transaction = Transaction([_event(shard, one) for one in events], fields, stored)
             if fields["now"] < self._begin["since_us"]:
                 self._replayer.skip(transaction)
                 tally.found.commits_skipped += 1
@@ -108,6 +108,11 @@ class Candidate:
             for divergence in tally.take(transaction, self._replayer.replay(transaction, consumed), run):
                 self._say({"divergence": list(divergence)})
         self._say({"done": len(commits)})
+
+
+def _event(shard: int, sent: tuple[int, int, bytes, bytes]) -> Stored:
+    offset, at_us, key, value = sent
+    return Stored(EVENTS, shard, offset, at_us, key, value, ())
 
 
 def _doubt_item(doubt: Doubt) -> list[Any]:

@@ -149,4 +149,4 @@ class Tally:
 def _met(unsure: Unsure, run: Run) -> bool:
     """Tell whether the digest is met by what is sent now and these checkpoints."""
     parts = [part or b"" for one in run for part in one]
-    return digest([*unsure.parts, *parts]) == unsure.transaction.fields["digest_sent"]
+    return bool(digest([*unsure.parts, *parts]) == unsure.transaction.fields["digest_sent"])
