@@ -1,5 +1,6 @@
 """`hms replay state` and `hms replay diff`: an actor as it was, and what changed between two moments."""
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -8,12 +9,16 @@ from cyclopts import Parameter
 from ...core.log.port import Stored
 from ...replay.past.actor import BEGINNING, Difference, Past
 from ...replay.past.changes import ABSENT, changes
+from ...replay.past.everyone import everyone_at
 from ...replay.past.folding import PastActor
 from ...schemas import Contract, Unknown
 from .exit_codes import Exit, Stop
+from .instants import instant_us
+from .log_address import check_there
+from .opened import quiet
 from .options import DEFAULTS, Options
 from .plain_value import instant_of_us, plain
-from .replay_options import AppsOption, ArchiveOption, When, apps_named, history_of, moment_named
+from .replay_options import AppsOption, ArchiveOption, When, app_names, apps_named, history_of, moment_named
 from .show import Columns, Item, show_list, show_one, text, write
 
 EVENT_COLUMNS: Final[Columns] = {
@@ -21,6 +26,11 @@ EVENT_COLUMNS: Final[Columns] = {
     "AT": "at",
     "TYPE": "type",
     "DATA": lambda item: " ".join(f"{name}={text(value)}" for name, value in item["data"].items()),
+}
+ACTOR_COLUMNS: Final[Columns] = {
+    "ACTOR": "actor",
+    "EVENTS": "event_count",
+    "STATE": lambda item: " ".join(f"{name}={text(value)}" for name, value in item["state"].items()),
 }
 CHANGE_COLUMNS: Final[Columns] = {
     "FIELD": "field",
@@ -43,11 +53,16 @@ async def state(
 ) -> None:
     """Show an actor's state as it was at an instant or after an event, folded again from its first event.
 
+    ACTOR may be a pattern such as 'component/*': then all that fit are shown, a line each (JSON: an array).
+
     An instant means the last commits up to it of all shards, made causally closed: nothing is in it whose cause is not.
     JSON: `actor, shard, sequence, at, event_count, quarantine, timers{name: due}, effects[], state`. Writes nothing.
     """
     if at is not None and offset is not None:
         raise Stop(Exit.USAGE, "expected --at or --offset, got both")
+    if "*" in actor or "?" in actor:
+        await _show_many(actor, at, offset, app, archive, options)
+        return
     past_apps = apps_named(app)
     async with history_of(options.url, archive) as history:
         past = Past(history, past_apps)
@@ -57,6 +72,19 @@ async def state(
     if found is None:
         raise Stop(Exit.NOT_FOUND, f"{actor} had no event by then; `hms event list --actor {actor}` shows when it had")
     show_state(actor_item(found), options)
+
+
+async def _show_many(
+    pattern: str, at: str | None, offset: int | None, app: tuple[str, ...], archive: str | None, options: Options
+) -> None:
+    if offset is not None:
+        raise Stop(Exit.USAGE, "expected one actor with --offset: an offset is one shard's")
+    now_us = time.time_ns() // 1_000
+    quiet()
+    check_there(options.url)
+    everyone = await everyone_at(options.url, archive, app_names(app), now_us if at is None else instant_us(at, now_us))
+    found = [actor for address in everyone.addresses(pattern) if (actor := everyone.actor(address)) is not None]
+    show_list([actor_item(actor) for actor in found], options.form, ACTOR_COLUMNS, cut_last=True)
 
 
 async def diff(
