@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from hms.core.log.assignment import Placement
 from hms.core.log.kafka.assignor import (
+    Agreement,
     Claim,
     agree,
+    decode_agreement,
     decode_claim,
-    decode_placements,
+    encode_agreement,
     encode_claim,
-    encode_placements,
+    next_round,
 )
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -26,10 +28,10 @@ def newcomer(node: str) -> Claim:
     return Claim(node, -1, frozenset(), ())
 
 
-def told(node: str, generation: int, placements: list[Placement]) -> Claim:
+def told(node: str, agreed: int, placements: list[Placement]) -> Claim:
     """What a member says that has released nothing since it was told these."""
     held = frozenset(shard for shard, one in enumerate(placements) if one.holder == node)
-    return Claim(node, generation, held, tuple(placements))
+    return Claim(node, agreed, held, tuple(placements))
 
 
 def released(claim: Claim) -> Claim:
@@ -125,15 +127,22 @@ def test_a_shard_on_its_way_to_a_member_that_dies_goes_back_to_its_holder_if_the
     assert agree([told("a", 2, moving)], 4) == first
 
 
-def test_claims_and_placements_survive_the_wire() -> None:
-    claim = Claim("höst-1", 7, frozenset({3, 1}), (Placement("a", None), Placement(None, "höst-1")))
+def test_rounds_go_on_where_any_member_knows_them_to_be_whatever_became_of_the_group() -> None:
+    assert next_round([newcomer("a")]) == 0
+    first = agree([newcomer("a"), newcomer("b")], 4)
+    assert next_round([told("a", 7, first), newcomer("b"), told("c", 3, first)]) == 8
+
+
+def test_claims_and_agreements_survive_the_wire() -> None:
+    claim = Claim("höst-1", 7, frozenset({3, 1}), (Placement("a", None), Placement(None, "höst-1")), "process")
     assert decode_claim(encode_claim(claim)) == claim
-    assert decode_placements(encode_placements(claim.placements)) == claim.placements
+    agreement = Agreement(8, claim.placements)
+    assert decode_agreement(encode_agreement(agreement)) == agreement
 
 
-@pytest.mark.parametrize("garbage", [b"", b"\xff", b"[]", b"{}", b'{"node": 1, "generation": null}', b"null"])
+@pytest.mark.parametrize("garbage", [b"", b"\xff", b"[]", b"{}", b'{"node": 1, "round": null}', b"null"])
 def test_what_no_member_of_ours_sent_is_refused(garbage: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode_claim(garbage)
     with pytest.raises(ValueError, match=r"."):
-        decode_placements(garbage)
+        decode_agreement(garbage)

@@ -17,11 +17,26 @@ NOBODY: Final = Placement(None, None)
 
 
 class Claim(NamedTuple):
-    """What a member says when it joins: what it may be running, and what was decided in the newest generation it knows."""
+    """What a member says when it joins: what it may be running, and what was agreed on when it was last told.
+
+    `process` is another one for each process, also of those that follow each other under one node's name.
+    """
 
     node: str
-    generation: int
+    round: int
     held: frozenset[int]
+    placements: tuple[Placement, ...]
+    process: str = ""
+
+
+class Agreement(NamedTuple):
+    """What the members are told; `round` grows with each, -1 before the first.
+
+    A group's generation would not do: it begins again at 1 when a cluster has lost or deleted the group, and then a member
+    that slept through that would know the larger number, and have its way.
+    """
+
+    round: int
     placements: tuple[Placement, ...]
 
 
@@ -31,7 +46,7 @@ def agree(claims: Sequence[Claim], shards: int) -> list[Placement]:
     Of two that claim a shard the one that was told later has it: the other one was given up for dead meanwhile.
     """
     live = sorted({claim.node for claim in claims})
-    oldest_first = sorted(claims, key=lambda claim: (claim.generation, claim.node))
+    oldest_first = sorted(claims, key=lambda claim: (claim.round, claim.node))
     holders = {shard: claim.node for claim in oldest_first for shard in claim.held}
     known = oldest_first[-1].placements if oldest_first else ()
     decided = known if len(known) == shards else (NOBODY,) * shards
@@ -44,9 +59,14 @@ def _before(holder: str | None, target: str | None, live: list[str]) -> Placemen
     return Placement(holder, target if target in live else holder)
 
 
+def next_round(claims: Sequence[Claim]) -> int:
+    """Return the number of what is agreed on now."""
+    return max((claim.round for claim in claims), default=-1) + 1
+
+
 def encode_claim(claim: Claim) -> bytes:
     """Return it as the bytes that a member sends along."""
-    fields = {"node": claim.node, "generation": claim.generation, "held": sorted(claim.held)}
+    fields = {"node": claim.node, "process": claim.process, "round": claim.round, "held": sorted(claim.held)}
     return json.dumps({**fields, **_fields(claim.placements)}).encode()
 
 
@@ -55,20 +75,21 @@ def decode_claim(data: bytes) -> Claim:
     try:
         fields = json.loads(data)
         held = frozenset(map(int, fields["held"]))
-        return Claim(str(fields["node"]), int(fields["generation"]), held, _placements(fields))
+        return Claim(str(fields["node"]), int(fields["round"]), held, _placements(fields), str(fields["process"]))
     except (TypeError, KeyError) as error:
         raise ValueError(f"not a claim of a member: {data[:100]!r}") from error
 
 
-def encode_placements(placements: Sequence[Placement]) -> bytes:
-    """Return them as the bytes that every member is told."""
-    return json.dumps(_fields(placements)).encode()
+def encode_agreement(agreement: Agreement) -> bytes:
+    """Return it as the bytes that every member is told."""
+    return json.dumps({"round": agreement.round, **_fields(agreement.placements)}).encode()
 
 
-def decode_placements(data: bytes) -> tuple[Placement, ...]:
-    """Return what `encode_placements` made; raises `ValueError` for anything else."""
+def decode_agreement(data: bytes) -> Agreement:
+    """Return what `encode_agreement` made; raises `ValueError` for anything else."""
     try:
-        return _placements(json.loads(data))
+        fields = json.loads(data)
+        return Agreement(int(fields["round"]), _placements(fields))
     except (TypeError, KeyError) as error:
         raise ValueError(f"not an assignment of shards: {data[:100]!r}") from error
 

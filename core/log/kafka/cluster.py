@@ -38,14 +38,20 @@ class Cluster:
     """Connections are kept apart by `lane`: a broker answers one connection's questions in order, a long poll blocks it."""
 
     def __init__(
-        self, address: KafkaAddress, topics: Iterable[str], deadline_s: float = DEADLINE_S, *, client_id: str = "hms"
+        self,
+        address: KafkaAddress,
+        topics: Iterable[str],
+        deadline_s: float = DEADLINE_S,
+        *,
+        client_id: str = "hms",
+        request_ms: int = REQUEST_MS,
     ) -> None:
         self.address = address
         self.deadline_s = deadline_s
         self.closed = False
         self.arguments = address.client_kwargs()
         self.client = Client(
-            **self.arguments, client_id=client_id, request_timeout_ms=REQUEST_MS, metadata_max_age_ms=METADATA_MS
+            **self.arguments, client_id=client_id, request_timeout_ms=request_ms, metadata_max_age_ms=METADATA_MS
         )
         self._topics = [address.topic(topic) for topic in topics]
         self._lost = True

@@ -66,7 +66,9 @@ class Places:
             topic, partition, key, value, headers = draft
             if (topic, partition) not in known:
                 self.check_place(topic, partition)
-            weight = sum([4 * len(name) + len(data) for name, data in headers])  # at most: UTF-8 has up to 4 bytes a character
+            weight = sum(
+                [4 * len(name) + len(data) for name, data in headers]
+            )  # at most: UTF-8 has up to 4 bytes a character
             if value is None or len(key) + len(value) + weight > RECORD_BYTES_MAX:
                 check_draft(draft)
 

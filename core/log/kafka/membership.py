@@ -1,7 +1,8 @@
 """One node's place among the nodes: the oracle, asked from a thread of its own.
 
-A node whose event loop is busy for seconds must not lose its shards for that: its heartbeats go on in the thread. What the
-thread learns is handed to the node's loop; what the node asks is asked there.
+A node whose event loop is busy for seconds must not lose its shards for that: its heartbeats go on in the thread. One whose
+loop answers nothing for a minute hangs, and its shards are somebody else's: the thread leaves the group until it is answered.
+What the thread learns is handed to the node's loop; what the node asks is asked there.
 """
 
 import asyncio
@@ -10,18 +11,23 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+import structlog
+
 from ...errors import LogUnreachable, OutsideError
 from ..port import NORMAL, Assignment
 from .address import KafkaAddress
-from .cluster import Cluster
+from .cluster import REQUEST_MS, Cluster
 from .failures import describe, within
 from .oracle import LEAVE_S, Oracle, Times
 
+logger = structlog.get_logger("hms.node")
 JOIN_S: Final = 20.0
 """A group that was empty waits 3 s for more members (a broker's setting); one with a dead member, until its session ends."""
 END_S: Final = 5.0
 """For the thread to end: its goodbye has a deadline of its own."""
 ANNOUNCE_S: Final = 10.0
+LOOKS: Final = 12
+"""So often, within the time that it may be away, the thread looks whether the node's loop answers."""
 Announce = Callable[[frozenset[int]], Awaitable[None]]
 T = TypeVar("T")
 
@@ -47,6 +53,7 @@ class KafkaMembership:
         self._oracle: Oracle
         self._oracle_loop: asyncio.AbstractEventLoop
         self._left = False
+        self._unanswered = 0
 
     async def start(self) -> None:
         """Join; returns with the first assignment. Raises `LogUnreachable`: then it is no member."""
@@ -112,18 +119,34 @@ class KafkaMembership:
     async def _live_async(self) -> None:
         self._oracle_loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
-        cluster = Cluster(self._address, (NORMAL,), self._deadline_s, client_id=self.node)
+        patience_ms = REQUEST_MS + self._times.session_ms  # for joining, which waits for the dead; the rest is bounded
+        cluster = Cluster(self._address, (NORMAL,), self._deadline_s, client_id=self.node, request_ms=patience_ms)
         self._oracle = Oracle(cluster, self.node, self._shards, self._times, self._hand_over)
         self._started.set()
         running = asyncio.create_task(self._oracle.run())
+        looking = asyncio.create_task(self._look())
         try:
             await self._over.wait()
             await self._oracle.leave()
             await asyncio.wait([running], timeout=1)
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            for task in (running, looking):
+                task.cancel()
+            await asyncio.gather(running, looking, return_exceptions=True)
             await cluster.close()
+
+    async def _look(self) -> None:
+        """Leave the group while the node's loop hangs. Looks are counted, not time: a process that was stopped hangs not."""
+        while True:
+            self._unanswered += 1
+            with contextlib.suppress(RuntimeError):  # it is closed: that hangs, too
+                self._loop.call_soon_threadsafe(self._answer)
+            await asyncio.sleep(self._times.away_ms / 1_000 / LOOKS)
+            if self._unanswered == LOOKS:
+                logger.critical("node_hangs", node=self.node, silent_s=self._times.away_ms / 1_000, shards="let go")
+                self._oracle.let_go()
+            elif not self._unanswered:
+                self._oracle.come_back()
 
     def _hand_over(self, assignment: Assignment) -> None:
         with contextlib.suppress(RuntimeError):  # the node's loop is closed: nobody is interested any more
@@ -134,6 +157,9 @@ class KafkaMembership:
         return await within(self._deadline_s + 1, asyncio.wrap_future(asked), what)
 
     # --- the node's loop ----------------------------------------------------------------------------------------
+
+    def _answer(self) -> None:
+        self._unanswered = 0
 
     def _learn(self, assignment: Assignment) -> None:
         self._assignment = assignment

@@ -14,7 +14,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest
 
 from ...clock import Clock
 from ..port import Draft, NodeInfo
-from .assignor import decode_placements
+from .assignor import decode_agreement
 from .cluster import Cluster
 from .failures import check_code
 from .outgoing import Outgoing
@@ -70,8 +70,8 @@ async def _living(cluster: Cluster) -> dict[str, frozenset[int] | None]:
 def _held(node: str, assignment: bytes) -> frozenset[int] | None:
     if not assignment:
         return None
-    placements = decode_placements(ConsumerProtocolMemberAssignment.decode(assignment).user_data)
-    return frozenset(shard for shard, one in enumerate(placements) if one.holder == node)
+    agreement = decode_agreement(ConsumerProtocolMemberAssignment.decode(assignment).user_data)
+    return frozenset(shard for shard, one in enumerate(agreement.placements) if one.holder == node)
 
 
 def _parse(value: str) -> _Seen:

@@ -1,45 +1,36 @@
-"""The consumer group that says which node owns which shard: joining it, staying in it, and asking it.
+"""The oracle that says which node owns which shard: joining its group, staying in it, and asking it.
 
 A member is static (its instance id is the node's name), so a restarted node takes the place, and the shards, of its former
-self without a rebalance, and the former self is refused from then on. Nothing is consumed: members send heartbeats, and what
-they are told is an assignment. The group's protocol is spoken directly, because a consumer of aiokafka forgets its member id
-after a commit that comes too late: the former member then stays in the group, and keeps its shards, until its session ends.
+self without a rebalance, and the former self is refused from then on; but so is one whose own question, asked again because
+the answer was late, is taken for a newer process. So who is refused looks who it is that has its place. Nothing is consumed:
+members send heartbeats, and what they are told is an assignment.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+import uuid
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import structlog
-from aiokafka import errors
-from aiokafka.client import CoordinationType
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
-from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 
 from ...errors import HmsError, LogUnreachable
 from ..assignment import Placement
-from ..port import NORMAL, Assignment
-from .answers import Attempts, Meaning, meaning, name
-from .assignor import PROTOCOL, Claim, agree, decode_claim, decode_placements, encode_claim, encode_placements
+from ..port import Assignment
+from .answers import Attempts
+from .assignor import Agreement, Claim
 from .cluster import Cluster
 from .failures import FAILURES, describe
+from .group import Group, ReplacedError, owned
 
 logger = structlog.get_logger("hms.node")
 
 SETTLE_S: Final = 0.25
 """How long one waits for the other shards that are to be released, so that they go in one rebalance."""
 LEAVE_S: Final = 3.0
+LOOK_S, LOOKS_S = 0.2, 15.0
+"""How often, and how long, one who was refused looks for who has its place: while the group shares out it does not say."""
 NEWS_S: Final = 2.0
-_PROTOCOL_TYPE: Final = "consumer"
-_NO_RETENTION: Final = -1
-_OLD_GENERATION: Final = 22
-_UNKNOWN_MEMBER: Final = 25
-_REBALANCING: Final = 27
-_ID_REQUIRED: Final = 79
-_REPLACED: Final = 82
-_REJOIN: Final = (_OLD_GENERATION, _UNKNOWN_MEMBER, _REBALANCING, _ID_REQUIRED)
 
 
 class Times(NamedTuple):
@@ -47,15 +38,15 @@ class Times(NamedTuple):
 
     session_ms: int = 6_000
     heartbeat_ms: int = 250
+    away_ms: int = 60_000
+    """So long may the node's own event loop answer nothing, before its thread of membership leaves without it."""
+    release_ms: int = 20_000
+    """After so long a shard that was taken from this node is released by itself: who hangs must not keep it from all."""
 
 
 DEFAULT_TIMES: Final = Times()
 FIRST_JOIN_S: Final = 5.0
 """A new cluster finds its coordinator of groups and loads what it knows before it lets anybody in: no reason to worry."""
-
-
-class ReplacedError(Exception):
-    """A newer process has joined under this node's name."""
 
 
 class Oracle:
@@ -70,12 +61,10 @@ class Oracle:
         """Why it is not a member yet, if it is not."""
         self._cluster = cluster
         self._node = node
-        self._shards = shards
         self._times = times
         self._changed = changed
-        self._group = cluster.address.nodes_group
-        self._member = ""
-        self._coordinator: int | None = None
+        self._group = Group(cluster, node, shards, times.session_ms)
+        self._process = uuid.uuid4().hex
         self._known = Assignment(-1, frozenset())
         self._placements: tuple[Placement, ...] = ()
         self._held: set[int] = set()
@@ -83,6 +72,8 @@ class Oracle:
         self._news = asyncio.Event()
         self._settling: asyncio.TimerHandle | None = None
         self._left = False
+        self._wanted = asyncio.Event()
+        self._wanted.set()
         self._unheard = False
         """Whether the last heartbeat went unanswered: said once."""
 
@@ -93,46 +84,81 @@ class Oracle:
         speaks_from = loop.time() + FIRST_JOIN_S
         while not self._left:
             try:
+                await self._keep_out()
                 await self._cluster.find()
                 await self._join()
                 speaks_from = 0.0
                 await self._stay()
                 attempts = Attempts()
             except ReplacedError:
-                self._be_replaced()
+                await self._be_replaced()
             except (*FAILURES, HmsError) as error:
                 if loop.time() >= speaks_from:
                     logger.warning("membership_interrupted", node=self._node, error=describe(error))
                 self.failed_by = error
-                self._coordinator = None
-                await self._cluster.refresh()
+                await self._group.lose_sight()
                 await attempts.pause(describe(error))
             except Exception as error:
                 logger.exception("membership_failed", node=self._node)
                 await attempts.pause(describe(error))
         await self._say_goodbye()  # a join that was under way when it was to leave has made it a member again
 
-    def _be_replaced(self) -> None:
+    async def _be_replaced(self) -> None:
+        """Give way to a newer process of this name; but not to what this one has asked before."""
+        self._group.forget()
+        if not await self._is_replaced():
+            logger.warning("node_was_refused_for_its_own_sake", node=self._node, what="it joins again")
+            return
         logger.error("node_replaced", node=self._node, by="a newer process of that name", shards="none here")
         self._left = True
-        self._member = ""
-        self._learn(self._known.generation + 1, ())
+        self._own_nothing()
+
+    async def _is_replaced(self) -> bool:
+        """Look who has this node's place in the group; who cannot be seen is another."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOKS_S):
+                while not self._left:
+                    with contextlib.suppress(*FAILURES, HmsError, ValueError):
+                        there = await self._group.processes()
+                        if None not in there:
+                            return bool(there) and self._process not in there
+                    await asyncio.sleep(LOOK_S)
+        return True
+
+    def _own_nothing(self) -> None:
+        self._learn(Agreement(self._known.generation + 1, ()))
+
+    # --- a node that does not answer ----------------------------------------------------------------------------
+
+    def let_go(self) -> None:
+        """Leave the group until `come_back`: nobody is at home who could run what this member is given."""
+        self._wanted.clear()
+        self._join_due.set()
+
+    def come_back(self) -> None:
+        """Be a member again."""
+        self._wanted.set()
+
+    async def _keep_out(self) -> None:
+        while not (self._wanted.is_set() or self._left):
+            await self._say_goodbye()
+            self._held.clear()
+            self._own_nothing()
+            await self._wanted.wait()
 
     # --- what the node asks -------------------------------------------------------------------------------------
 
     async def confirm(self, shard: int, generation: int) -> bool:
-        """Ask the group: a commit that it takes only from a member of that very generation. Raises `LogUnreachable`.
+        """Ask the group. Raises `LogUnreachable`.
 
         When the group says that the generation is over, the answer waits for the next assignment, so that who asks then
         can ask about that one.
         """
-        place = (self._cluster.address.settings_topic, [(0, 0, f"{self._node} confirms shard {shard}")])
-        request = OffsetCommitRequest(self._group, generation, self._member, _NO_RETENTION, [place])
         attempts = Attempts()
         try:
             async with asyncio.timeout(self._cluster.deadline_s):
                 while not self._left and self._owns(shard, generation):
-                    if (answer := await self._confirmed(request, attempts)) is None:
+                    if (answer := await self._confirmed(shard, attempts)) is None:
                         continue
                     if not answer:
                         await self._wait_news(generation)
@@ -140,6 +166,17 @@ class Oracle:
         except TimeoutError as error:
             raise LogUnreachable(f"confirm shard {shard}: no answer (last: {attempts.failed_by})") from error
         return False
+
+    async def _confirmed(self, shard: int, attempts: Attempts) -> bool | None:
+        """Return the group's answer; None: ask again."""
+        try:
+            answer, why = await self._group.confirm(shard)
+        except FAILURES as error:
+            await self._group.lose_sight()
+            answer, why = None, describe(error)
+        if answer is None:
+            await attempts.pause(why)
+        return answer
 
     async def _wait_news(self, generation: int) -> None:
         with contextlib.suppress(TimeoutError):
@@ -162,15 +199,13 @@ class Oracle:
         """Leave the group; it is told, if it can be, so that others take over at once."""
         self._left = True
         self._join_due.set()
+        self._wanted.set()
         await self._say_goodbye()
 
     async def _say_goodbye(self) -> None:
-        member, self._member = self._member, ""
-        if not member:
-            return
         try:
             async with asyncio.timeout(LEAVE_S):
-                await self._ask(LeaveGroupRequest(self._group, member), "membership-asked")
+                await self._group.leave()
         except (*FAILURES, HmsError) as error:
             logger.warning("leave_failed", node=self._node, error=describe(error), others="wait for the session's end")
 
@@ -183,58 +218,21 @@ class Oracle:
             self._settling.cancel()
             self._settling = None
         held = frozenset(self._held)
-        answer = await self._ask(self._join_request(held), "membership")
-        if answer.error_code in _REJOIN:
-            self._member = answer.member_id if answer.error_code == _ID_REQUIRED else ""
+        claim = Claim(self._node, self._known.generation, held, self._placements, self._process)
+        agreement = await self._group.join(claim)
+        if agreement is None:
             self._join_due.set()
-            return
-        self._check(answer.error_code)
-        self._member = answer.member_id
-        decided = self._decide(answer) if answer.leader_id == answer.member_id else []
-        sync = SyncGroupRequest(self._group, answer.generation_id, self._member, self._node, decided)
-        synced = await self._ask(sync, "membership")
-        if synced.error_code in _REJOIN:
-            self._join_due.set()
-            return
-        self._check(synced.error_code)
-        told = ConsumerProtocolMemberAssignment.decode(synced.member_assignment)
-        self._learn(answer.generation_id, decode_placements(told.user_data), released=held - self._held)
+        else:
+            self._learn(agreement, released=held - self._held)
 
-    def _join_request(self, held: frozenset[int]) -> JoinGroupRequest:
-        claim = Claim(self._node, self._known.generation, held, self._placements)
-        topics = [self._cluster.address.topic(NORMAL)]
-        metadata = ConsumerProtocolMemberMetadata(0, topics, encode_claim(claim)).encode()
-        session_ms = self._times.session_ms
-        protocols = [(PROTOCOL, metadata)]
-        return JoinGroupRequest(
-            self._group, session_ms, session_ms, self._member, self._node, _PROTOCOL_TYPE, protocols
-        )
-
-    def _decide(self, answer: Any) -> list[tuple[str, bytes]]:
-        """As the group's leader, work out who gets what."""
-        claims = {
-            member: decode_claim(ConsumerProtocolMemberMetadata.decode(data).user_data)
-            for member, *_, data in answer.members
-        }
-        placements = agree([*claims.values()], self._shards)
-        told = encode_placements(placements)
-        topic = self._cluster.address.topic(NORMAL)
-        return [
-            (
-                member,
-                ConsumerProtocolMemberAssignment(0, [(topic, sorted(_owned(placements, claim.node)))], told).encode(),
-            )
-            for member, claim in claims.items()
-        ]
-
-    def _learn(
-        self, generation: int, placements: tuple[Placement, ...], released: frozenset[int] = frozenset()
-    ) -> None:
-        self._placements = placements
-        self._held = {shard for shard, one in enumerate(placements) if one.holder == self._node}
-        self._known = Assignment(generation, frozenset(_owned(placements, self._node)))
+    def _learn(self, agreement: Agreement, released: frozenset[int] = frozenset()) -> None:
+        self._placements = agreement.placements
+        self._held = {shard for shard, one in enumerate(self._placements) if one.holder == self._node}
+        self._known = Assignment(agreement.round, frozenset(owned(self._placements, self._node)))
         for shard in released - self._known.shards:
             self.release(shard)
+        for shard in self._held - self._known.shards:
+            asyncio.get_running_loop().call_later(self._times.release_ms / 1_000, self.release, shard)
         self._news.set()
         self._changed(self._known)
 
@@ -242,66 +240,26 @@ class Oracle:
 
     async def _stay(self) -> None:
         """Send heartbeats until it is time to join again."""
-        while not self._join_due.is_set():
+        while not self._join_due.is_set() and self._wanted.is_set():
             try:
                 async with asyncio.timeout(self._times.heartbeat_ms / 1_000):
                     await self._join_due.wait()
             except TimeoutError:
-                if not self.silent and await self._beat() in _REJOIN:
+                if not self.silent and not await self._beat():
                     return
 
-    async def _beat(self) -> int:
-        """Return the group's answer; one that did not come is no reason to disturb the others by joining again."""
-        request = HeartbeatRequest(self._group, self._known.generation, self._member)
+    async def _beat(self) -> bool:
+        """Return whether all is well; a heartbeat that nobody answered is no reason to disturb the others by joining again."""
         try:
-            code: int = (await self._ask(request, "membership")).error_code
-            if code not in _REJOIN:
-                self._check(code)
+            well = await self._group.beat()
         except FAILURES as error:
             if not self._unheard:
                 logger.warning("heartbeat_failed", node=self._node, error=describe(error))
             self._unheard = True
-            self._coordinator = None
-            await self._cluster.refresh()
-            return 0
-        self._unheard = False
-        return code
-
-    async def _confirmed(self, request: OffsetCommitRequest, attempts: Attempts) -> bool | None:
-        """Return the group's answer; None: ask again."""
-        try:
-            answer = await self._ask(request, "membership-asked")
-        except FAILURES as error:
-            self._coordinator = None
-            await self._cluster.refresh()
-            await attempts.pause(describe(error))
-            return None
-        code = answer.topics[0][1][0][1]
-        if code in _REJOIN or code == _REPLACED:
-            return False
-        if (found := meaning(code, f"confirm as {self._node}")) is Meaning.DONE:
+            await self._group.lose_sight()
             return True
-        if found is Meaning.MOVED:
-            self._coordinator = None
-        await attempts.pause(name(code))
-        return None
-
-    async def _ask(self, request: Any, lane: str) -> Any:
-        """Ask the group's coordinator. What blocks (joining) and what must not wait have connections apart."""
-        if self._coordinator is None:
-            lookup = self._cluster.client.coordinator_lookup(CoordinationType.GROUP, self._group)
-            self._coordinator = await lookup
-        return await self._cluster.ask(self._coordinator, request, lane)
-
-    def _check(self, code: int) -> None:
-        if code == _REPLACED:
-            raise ReplacedError
-        if code:
-            raise errors.for_code(code)
+        self._unheard = False
+        return well
 
     def _owns(self, shard: int, generation: int) -> bool:
         return self._known.generation == generation and shard in self._known.shards
-
-
-def _owned(placements: Iterable[Placement], node: str) -> list[int]:
-    return [shard for shard, one in enumerate(placements) if one.holder == one.target == node]

@@ -44,7 +44,6 @@ class Reader:
         self._tails = Tails(cluster, self._names)
         self._left: OrderedDict[tuple[Place, int], Buffer] = OrderedDict()
         self._left_bytes = 0
-        self._ends: dict[Place, int] = {}
         self._least: dict[Place, int] = {}
 
     async def read(self, topic: str, partition: int, position: int, records_max: int, *, headers: bool) -> Slice:
@@ -77,7 +76,7 @@ class Reader:
         place = (topic, partition)
 
         async def attempt() -> Watermarks:
-            marks = await self._marks(place)
+            marks = await self._list(place)
             if marks.high < self._least.get(place, 0):  # a leader that does not know yet that it is none
                 raise errors.NotLeaderForPartitionError
             return marks
@@ -113,7 +112,6 @@ class Reader:
         if answer.error == OUT_OF_RANGE:
             return None
         check_code(answer.error)
-        self._ends[place] = answer.high
         buffer = Buffer(place, position)
         buffer.add(answer.data, answer.aborted)
         if buffer.size:
@@ -128,21 +126,14 @@ class Reader:
         if position > marks.high and final:
             raise PositionBeyond(*place, position, marks.high)
 
-    async def _marks(self, place: Place) -> Watermarks:
-        """Ask by a Fetch at the end as it was known: one question instead of three."""
-        if place in self._ends:
-            answer = await self._ask(place, Ask({place: self._ends[place]}, bytes_max=1, total_bytes_max=1))
-            if answer.error != OUT_OF_RANGE:
-                check_code(answer.error)
-                self._ends[place] = answer.high
-                return Watermarks(answer.start, answer.stable, max(answer.stable, answer.high))
-        return await self._list(place)
-
     async def _list(self, place: Place) -> Watermarks:
-        """Ask for the three marks in growing order, so that they enclose each other; one connection keeps the order."""
+        """Ask for the three marks in growing order, so that they enclose each other; one connection keeps the order.
+
+        A Fetch would say all three in one answer; but a new leader answers it with a high watermark that is behind what is
+        committed, until its followers have asked once, whereas it refuses this question for as long.
+        """
         kinds = ((UNCOMMITTED, EARLIEST), (READ_COMMITTED, LATEST), (UNCOMMITTED, LATEST))
         start, stable, high = await asyncio.gather(*[self._offset(place, *kind) for kind in kinds])
-        self._ends[place] = high
         return Watermarks(start, stable, high)
 
     async def _offset(self, place: Place, isolation: int, which: int) -> int:
