@@ -3,15 +3,12 @@
 import asyncio
 from typing import Final, NamedTuple
 
-from ...core.errors import HistoryBroken
-from ...core.log.port import EVENTS, Log
-from ...core.runtime.commit_record import SHARD_KEY, commit_summary
-from ...core.runtime.records import Commit
-from ...schemas import Contract, MalformedRecord
+from ...core.log.port import Log
 from .batch import BATCH_RECORDS
 from .binding import bind
 from .disk import Disk
 from .folder import Folder, Identity, folder_of
+from .last_commit import last_commit
 from .manifests import ArchiveMoved
 from .trust import Trust
 from .writer import LogSchemas, ShardWriter
@@ -88,33 +85,9 @@ class Archiver:
         """Archive every shard once to the end, each under the epoch of its last commit."""
         found: list[Progress] = []
         for shard in range(self.identity.partitions) if shards is None else [shards]:
-            writer = self.writer(shard, await last_epoch(self.log, shard))
+            writer = self.writer(shard, (await last_commit(self.log, shard)).epoch)
             found.append(await self.catch_up(writer, even_if_empty=True))
         return found
-
-
-async def last_epoch(log: Log, shard: int) -> int:
-    """Return the epoch of a shard's last commit, 0 without any: whoever owns it now has that one or a newer one."""
-    contract = Contract()
-    contract.register(Commit, str(Commit.explicit_type))
-    marks = await log.watermarks(EVENTS, shard)
-    back = 1
-    while (position := max(marks.start, marks.stable - back)) < marks.stable:
-        read = await log.read(EVENTS, shard, position, records_max=max(back, 500), headers=False)
-        for stored in reversed(read.records):
-            if stored.key.startswith(SHARD_KEY):
-                return _epoch(contract, stored.value or b"")
-        if position == marks.start and read.position >= marks.stable:
-            break
-        back *= 4
-    return 0
-
-
-def _epoch(contract: Contract, value: bytes) -> int:
-    try:
-        return int(commit_summary(contract, value)["epoch"])
-    except MalformedRecord as error:
-        raise HistoryBroken(f"expected a commit record at the end of the shard, got {error}") from error
 
 
 async def archive_once(url: str, log: Log, *, owner: str, accept_gaps: bool = False) -> list[Progress]:

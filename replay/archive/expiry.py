@@ -49,6 +49,8 @@ async def expire(writer: ShardWriter, log: Log, policy: Policy, partitions: int,
     last_event = max((file.next for some in going.values() for file in some if file.topic == EVENTS), default=0)
     if last_event and (snapshot is None or snapshot.low_water < last_event):
         snapshot = await take_snapshot(writer, log) or snapshot
+        while (await writer.flush()).is_behind:
+            pass  # what the snapshot knows has to be archived too, or it would be of another history
     going = {why: [file for file in some if _may_go(file, snapshot)] for why, some in going.items()}
     files = [file for some in going.values() for file in some]
     if files:

@@ -104,6 +104,9 @@ class Snapshot(Value):
     path: str
     low_water: int
     sequence: int
+    """The commit that wrote the shard's own checkpoint."""
+    through: int
+    """No checkpoint in it is of a later commit than this one."""
     taken_us: int
     sha256: str
     bytes: int

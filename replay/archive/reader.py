@@ -1,7 +1,7 @@
 """An archive as its readers see it: what is in it, which files hold that, and the records again, byte for byte."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -108,7 +108,21 @@ class Archive:
 
         Raises `HistoryGap` for what is not covered, `RangeExpired` for what is under a tombstone, `ArchiveDamaged`.
         """
+        reading = self.read(topic, partition, start, end, headers=headers)
+        while (found := await asyncio.to_thread(next, reading, None)) is not None:
+            yield found
+
+    def read(
+        self, topic: str, partition: int, start: int, end: int, *, headers: bool = False
+    ) -> Iterator[list[Stored]]:
+        """Do as `records` does, on the caller's thread."""
         self.check_range(topic, partition, start, end)
+        return self.read_left(topic, partition, start, end, headers=headers)
+
+    def read_left(
+        self, topic: str, partition: int, start: int, end: int, *, headers: bool = False
+    ) -> Iterator[list[Stored]]:
+        """Yield what is left of a range, whatever was deleted from it by policy; in order."""
         waiting = self._overlapping(topic, partition, start, end)
         active: list[_Opened] = []
         position = start
@@ -117,8 +131,8 @@ class Archive:
                 position = max(position, waiting[0].first)
             until = min(end, position + WINDOW)
             while waiting and waiting[0].first < until:
-                active.append(await asyncio.to_thread(_Opened, self, waiting.pop(0), headers=headers))
-            found = await asyncio.to_thread(_merged, active, position, until, topic, partition)
+                active.append(_Opened(self, waiting.pop(0), headers=headers))
+            found = _merged(active, position, until, topic, partition)
             if found:
                 yield found
             active = [one for one in active if one.file.next > until]

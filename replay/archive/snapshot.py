@@ -16,6 +16,7 @@ from ...core.runtime.records import ShardCheckpoint
 from ...schemas import Contract
 from ..columns.arrow_types import INSTANT
 from ..columns.columns import headers_array
+from .last_commit import last_commit
 from .manifest import Snapshot, sha256
 from .parquet import encoded
 from .writer import ShardWriter
@@ -62,10 +63,11 @@ async def take_snapshot(writer: ShardWriter, log: Log) -> Snapshot | None:
     """Write a shard's checkpoints into a file that nobody names yet; None before its first checkpoint."""
     checkpoints = await newest_checkpoints(log, writer.shard)
     begins = shard_checkpoint(checkpoints, writer.shard)
-    return None if begins is None else await asyncio.to_thread(_write, writer, checkpoints, begins)
+    through = await last_commit(log, writer.shard)
+    return None if begins is None else await asyncio.to_thread(_write, writer, checkpoints, begins, through.sequence)
 
 
-def _write(writer: ShardWriter, checkpoints: dict[bytes, Stored], begins: ShardCheckpoint) -> Snapshot:
+def _write(writer: ShardWriter, checkpoints: dict[bytes, Stored], begins: ShardCheckpoint, through: int) -> Snapshot:
     records = list(checkpoints.values())
     table = pa.table(
         {
@@ -83,6 +85,7 @@ def _write(writer: ShardWriter, checkpoints: dict[bytes, Stored], begins: ShardC
         path=str(path.relative_to(writer.folder.root)),
         low_water=begins.low_water,
         sequence=begins.sequence,
+        through=through,
         taken_us=time.time_ns() // 1_000,
         sha256=sha256(data),
         bytes=len(data),

@@ -1,0 +1,176 @@
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hms import connect
+from hms.core.address import Address
+from hms.core.errors import ValidationFailed
+from hms.core.log import EVENTS, LANES, Log
+from hms.core.log.open import open_log
+from hms.core.runtime.node import Node
+from hms.core.runtime.view import View
+from hms.replay.archive.archiver import Archiver
+from hms.replay.archive.errors import ArchiveDamaged, ArchiveMismatch
+from hms.replay.archive.policy import Policy
+from hms.replay.archive.reader import Archive
+from hms.replay.archive.restore import restore
+from hms.replay.archive.upkeep import Upkeep
+from hms.replay.archive.verify import verify
+from hms.replay.history import History
+
+from .archived import Add, archived, count, counters, everything, filled, run_archive
+from .test_archive_upkeep import checkpointed
+
+
+async def totals(log: Log) -> dict[str, int]:
+    return {seen.address: seen.state.total for seen in await View(log, [counters]).actors(lambda _: True)}
+
+
+def test_a_lost_log_is_restored_record_by_record_and_goes_on_in_its_archive(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 60)
+        before, states = await everything(log), await totals(log)
+        archive = await run_archive(tmp_path / "archive", log)
+        await log.close()
+        restored = await restore(archive, tmp_path / "again.db")
+        assert (restored.left_out, restored.goes_on) == (0, True)
+        again = await open_log(f"sqlite:{tmp_path / 'again.db'}")
+        assert await everything(again) == before
+        assert await totals(again) == states
+        await count(again, 20)
+        archive = await run_archive(tmp_path / "archive", again)
+        assert await archived(archive) == await everything(again)
+        await again.close()
+
+    asyncio.run(main())
+
+
+def test_what_was_archived_of_one_shard_only_is_left_out_and_no_message_is_lost_or_doubled(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 40)
+        await run_archive(tmp_path / "archive", log)
+        await count(log, 40)
+        archiver = await Archiver.open(str(tmp_path / "archive"), log, owner="test")
+        await archiver.run(1)
+        await log.close()
+        archive = await Archive.open(tmp_path / "archive")
+        restored = await restore(archive, tmp_path / "again.db")
+        assert restored.left_out > 0
+        assert not restored.goes_on
+        again = await open_log(f"sqlite:{tmp_path / 'again.db'}")
+        assert sum((await totals(again)).values()) <= 2 * sum(range(40))
+        await count(again, 5)
+        with pytest.raises(ArchiveMismatch):
+            await run_archive(tmp_path / "archive", again)
+        fresh = await run_archive(tmp_path / "fresh", again)
+        assert await archived(fresh) == await everything(again)
+        await again.close()
+
+    asyncio.run(main())
+
+
+def test_a_log_whose_first_events_have_expired_is_restored_from_the_snapshot(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await checkpointed(tmp_path / "log.db")
+        states = await totals(log)
+        archiver = await Archiver.open(str(tmp_path / "archive"), log, owner="test")
+        writer = archiver.writer(0, 1, records_max=40)
+        await archiver.catch_up(writer)
+        assert (await Upkeep(archiver, writer, policy=Policy(keep={"*": "0s"})).run()).expired > 0
+        await archiver.run()
+        await log.close()
+        await restore(await Archive.open(tmp_path / "archive"), tmp_path / "again.db")
+        again = await open_log(f"sqlite:{tmp_path / 'again.db'}")
+        assert await totals(again) == states
+        async with Node(again, [counters], name="after") as running, connect(again, name="after") as client:
+            await running.wait_owning(1)
+            await client.ask(Address[Add]("counter/1"), Add(amount=1_000))
+        assert (await totals(again))["counter/1"] == states["counter/1"] + 1_000
+        await again.close()
+
+    asyncio.run(main())
+
+
+def test_an_archive_that_is_not_whole_is_not_restored(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10)
+        archive = await run_archive(tmp_path / "archive", log)
+        await log.close()
+        path = archive.path(archive.files(EVENTS)[0])
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(bytes(data))
+        with pytest.raises(ArchiveDamaged, match="it was changed"):
+            await restore(archive, tmp_path / "again.db")
+        assert not (tmp_path / "again.db").exists()
+
+    asyncio.run(main())
+
+
+def test_a_restore_never_writes_over_a_log(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10)
+        archive = await run_archive(tmp_path / "archive", log)
+        with pytest.raises(ValidationFailed, match="is there already"):
+            await restore(archive, tmp_path / "log.db")
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_verify_finds_a_whole_archive_whole_and_names_each_damage(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 30, partitions=1)
+        archive = await run_archive(tmp_path / "archive", log)
+        report = verify(archive, 0)
+        assert report.findings == ()
+        assert report.records == sum(len(records) for records in (await everything(log)).values())
+        assert report.commits == (report.last_sequence or 0) + 1
+        commits = next(file for file in archive.files(type="hms.Commit"))
+        lanes = next(file for file in archive.files() if file.topic in LANES)
+        shutil.copy(archive.path(commits), tmp_path / "kept")
+        archive.path(commits).write_bytes(archive.path(lanes).read_bytes())
+        archive.path(lanes).unlink()
+        found = verify(archive, 0).findings
+        assert any("it was changed" in finding and commits.path in finding for finding in found)
+        assert any("No such file" in finding and lanes.path in finding for finding in found)
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_verify_misses_commit_records_that_no_manifest_names_any_more(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 30, partitions=1)
+        for _ in range(3):
+            await run_archive(tmp_path / "archive", log)
+            await count(log, 10)
+        archive = await run_archive(tmp_path / "archive", log)
+        commits = sorted(archive.files(type="hms.Commit"), key=lambda file: file.first)
+        assert len(commits) > 2
+        del archive.state(0).files[commits[1].path]
+        assert any("expected commit" in finding for finding in verify(archive, 0).findings)
+        archive.state(0).files[commits[1].path] = commits[1]
+        assert verify(archive, 0).findings == ()
+        del archive.state(0).files[commits[-1].path]
+        assert any("missing at its end" in finding for finding in verify(archive, 0).findings)
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_history_over_the_archive_alone_reads_everything(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 30)
+        archive = await run_archive(tmp_path / "archive", log)
+        before = await everything(log)
+        await log.close()
+        history = History(None, archive)
+        as_of = await history.as_of()
+        for place, records in before.items():
+            found = [one async for some in history.records(*place, 0, as_of.positions[place]) for one in some]
+            assert [one.value for one in found] == [one.value for one in records]
+
+    asyncio.run(main())
