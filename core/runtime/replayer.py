@@ -7,7 +7,7 @@ and one that is decided otherwise does not drag all later ones along. Free-runni
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...schemas import UnknownSchema, derived_id
+from ...schemas import FRAME_BYTES, UnknownSchema, derived_id
 from ..log.port import EVENTS, Draft, Stored
 from . import verdict as verdicts
 from .care import DEATHS_MAX, KILLED, timer_code
@@ -18,12 +18,13 @@ from .commits import Transaction
 from .dedup import Remembered
 from .divergence import Divergence, Mismatch, events_mismatch, same_value, shown, verdict_mismatch
 from .inbound import Inbound, decode, unreadable
-from .input_record import encode_again
+from .input_record import encode_again, encode_array
 from .installed import Behaviours
-from .records import TIMER_LANE
+from .records import TIMER_LANE, Commit
 from .restore import ShardMemory, fold_transaction
 from .shard_options import ShardOptions
 from .turn import Turn
+from .wire import Pen
 
 
 class Unsure(NamedTuple):
@@ -104,23 +105,12 @@ class Replayer:
         if not self._partial:
             memory.head = following(memory.head, fields, transaction.record.value or b"", f"shard {self._shard}")
         inbounds = [self._inbound(given, stored) for given, stored in zip(fields["inputs"], inputs, strict=True)]
-        turn = self._turn(fields["now"])
-        before: dict[str, _Before | None] = {}
-        steps = [
-            self._step(turn, given, inbound, before) for given, inbound in zip(fields["inputs"], inbounds, strict=True)
-        ]
-        found: list[Divergence] = []
-        if not self._is_recorded(turn, transaction):
-            if self._lockstep:
-                self._go_back(before)
-                turn, found = self._one_by_one(transaction, inbounds)
-            else:
-                found = self._judged(transaction, steps)
+        turn, found = self._at_once(transaction, inbounds) if self._lockstep else self._freely(transaction, inbounds)
         if not self._partial and digest(turn.read) != fields["digest_read"]:
             found.append(
                 self._of_commit(transaction, "digest_read", fields["digest_read"].hex(), digest(turn.read).hex())
             )
-        self._take_answers(fields, turn)
+        self._take_answers(fields, turn, as_recorded=bool(found) and self._lockstep)
         self._note_attempts(fields)
         for address in turn.touched:
             turn.touched[address].sequence = fields["sequence"]
@@ -154,13 +144,41 @@ class Replayer:
         except UnknownSchema as error:
             return unreadable(given["lane"], stored, error)
 
+    def _at_once(self, transaction: Transaction, inbounds: Sequence[Inbound | None]) -> tuple[Turn, list[Divergence]]:
+        """Decide all of a commit; only if something of it differs, again, one input by one."""
+        turn = self._turn(transaction.fields["now"])
+        before: dict[str, _Before | None] = {}
+        for given, inbound in zip(transaction.fields["inputs"], inbounds, strict=True):
+            self._decide(turn, given, inbound, before)
+        if self._is_recorded(turn, transaction):
+            return turn, []
+        self._go_back(before)
+        return self._one_by_one(transaction, inbounds)
+
+    def _freely(self, transaction: Transaction, inbounds: Sequence[Inbound | None]) -> tuple[Turn, list[Divergence]]:
+        """Decide all of a commit and leave the actors as they are then."""
+        turn = self._turn(transaction.fields["now"])
+        pairs = zip(transaction.fields["inputs"], inbounds, strict=True)
+        steps = [self._step(turn, given, inbound, {}) for given, inbound in pairs]
+        return turn, [] if self._is_recorded(turn, transaction) else self._judged(transaction, steps)
+
     def _step(
         self, turn: Turn, given: dict[str, Any], inbound: Inbound | None, before: dict[str, _Before | None]
     ) -> _Step:
-        actor = given["actor"] or (inbound.envelope.destination if inbound is not None and inbound.envelope else "")
+        drafts, consumed, begun = len(turn.drafts), len(turn.inputs), len(turn.begun_effects)
+        actor = self._decide(turn, given, inbound, before)
+        input_ = turn.inputs[consumed] if len(turn.inputs) > consumed else None
+        return _Step(given, inbound, actor, input_, turn.drafts[drafts:], turn.begun_effects[begun:])
+
+    def _decide(
+        self, turn: Turn, given: dict[str, Any], inbound: Inbound | None, before: dict[str, _Before | None]
+    ) -> str:
+        """Decide one input, keeping what its actor was; return whose it is."""
+        actor: str = given["actor"] or (
+            inbound.envelope.destination if inbound is not None and inbound.envelope else ""
+        )
         if actor and actor not in before and self._lockstep:
             before[actor] = self._snapshot(actor)
-        drafts, consumed, begun = len(turn.drafts), len(turn.inputs), len(turn.begun_effects)
         if inbound is None:
             place = (TIMER_LANE, given["offset"], timer_code(actor, given["timer"]))
             turn.fire(actor, given["timer"], given["offset"], killer=self._attempting == (*place, DEATHS_MAX))
@@ -168,8 +186,7 @@ class Replayer:
             turn.kill(inbound, KILLED)
         else:
             turn.handle(inbound)
-        input_ = turn.inputs[consumed] if len(turn.inputs) > consumed else None
-        return _Step(given, inbound, actor, input_, turn.drafts[drafts:], turn.begun_effects[begun:])
+        return actor
 
     def _one_by_one(
         self, transaction: Transaction, inbounds: Sequence[Inbound | None]
@@ -214,8 +231,19 @@ class Replayer:
             len(events) == len(recorded)
             and (events == recorded or all(map(self._same, events, recorded)))
             and turn.begun_effects == fields["begun"]
-            and turn.inputs == [encode_again(given) for given in fields["inputs"]]
+            and self._same_inputs(turn, transaction)
         )
+
+    def _same_inputs(self, turn: Turn, transaction: Transaction) -> bool:
+        """Hold the consumed inputs against the end of the commit record: they are its last field, before the envelope."""
+        fields, value = transaction.fields, transaction.record.value
+        if not value:
+            return turn.inputs == [encode_again(given) for given in fields["inputs"]]
+        pen = Pen(self._shard, self._partitions, self._contract, 1 << 30, fields["now"], headers=False)
+        id_parts = ("commit", str(fields["sequence"]))
+        record_type = self._contract.of(Commit)
+        envelope = pen.own_body(f"shard/{self._shard}", EVENTS, record_type, b"", id_parts=id_parts)
+        return value.endswith(encode_array(turn.inputs) + (envelope.value or b"")[FRAME_BYTES:])
 
     def _same(self, mine: bytes, recorded: bytes) -> bool:
         return same_value(mine, recorded, self._contract)
@@ -301,18 +329,14 @@ class Replayer:
 
     # --- the shard's own memory ---------------------------------------------------------------------------------
 
-    def _take_answers(self, fields: dict[str, Any], turn: Turn) -> None:
+    def _take_answers(self, fields: dict[str, Any], turn: Turn, *, as_recorded: bool) -> None:
         """Remember what inputs from outside got, and forget at the same commits as the shard did."""
         answers = self.memory.answers
         answers.seal(fields["sequence"] - 1)
         answers.forget(turn.now_us, turn.newest_at_us)
-        if not self._lockstep:
-            for answer in turn.new_answers.values():
-                answers.remember(answer, fields["sequence"], 0)
-            return
-        for given in fields["inputs"]:
-            if given["source"]:
-                answers.remember(_remembered(given), fields["sequence"], 0)
+        recorded = (_remembered(given) for given in fields["inputs"] if given["source"])
+        for answer in recorded if as_recorded else turn.new_answers.values():
+            answers.remember(answer, fields["sequence"], 0)
 
     def _note_attempts(self, fields: dict[str, Any]) -> None:
         if fields["epoch"] != self._epoch:
