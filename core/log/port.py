@@ -193,7 +193,10 @@ class Log(Protocol):
         ...
 
     async def open_writer(self, shard: int, owner: str) -> Writer:
-        """Fence the shard's previous writer, resolve its open transaction, and return the new one."""
+        """Fence the shard's previous writer, resolve its open transaction, and return the new one.
+
+        Raises `WriterFenced` when somebody else opened the shard meanwhile.
+        """
         ...
 
     async def join(self, node: str) -> Membership:
