@@ -14,11 +14,13 @@ from ..core.app import App
 from ..core.log.open import open_log
 from ..core.runtime.collector import relax
 from ..core.runtime.node import Node
+from .cli.archive_options import DutyOption
 from .cli.exit_codes import Exit
 from .cli.opened import quiet
 from .cli.options import DEFAULTS, Options
 from .cli.show import say, write, write_line
 from .session.apps import load_apps
+from .session.beside import beside
 from .session.lasting_output import outlive_output
 from .workers import VARIABLE, run_workers
 
@@ -31,23 +33,31 @@ WorkersOption = Annotated[
 POLL_S: Final = 0.2
 
 
-def node(*, app: AppOption = (), name: NameOption = "", workers: WorkersOption = 1, options: Options = DEFAULTS) -> int:
+def node(
+    *,
+    app: AppOption = (),
+    name: NameOption = "",
+    workers: WorkersOption = 1,
+    archive: DutyOption = None,
+    options: Options = DEFAULTS,
+) -> int:
     """Run apps on a log, beside HMS's own; several nodes share the log's shards.
 
-    TERM (or Ctrl-C) drains: every commit under way ends, then the other nodes take over at once.
+    TERM (or Ctrl-C) drains: every commit under way ends, then the other nodes take over at once. With `--archive` it
+    archives its shards meanwhile; a failure of that is said, and stops nothing.
     """
     outlive_output()
     called = name or f"{socket.gethostname()}-{os.getpid()}"
     if workers > 1:
         load_apps(app)  # so that a mistake is told once
-        words = [word for one in app for word in ("--app", one)]
+        words = [word for one in app for word in ("--app", one)] + (["--archive", archive] if archive else [])
         return run_workers(called, workers, [*words, "--log", options.url, "--output", options.form])
     quiet()
     relax()
-    return asyncio.run(_run(load_apps(app), called, options))
+    return asyncio.run(_run(load_apps(app), called, archive, options))
 
 
-async def _run(apps: tuple[App, ...], name: str, options: Options) -> int:
+async def _run(apps: tuple[App, ...], name: str, archive: str | None, options: Options) -> int:
     ending = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
@@ -55,7 +65,8 @@ async def _run(apps: tuple[App, ...], name: str, options: Options) -> int:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ending.set)
     log = await open_log(options.url)
     try:
-        async with Node(log, apps, name=name) as running:
+        also = beside(log, name, archive)
+        async with Node(log, apps, name=name, history=also.history, duties=also.duties) as running:
             say(f"hms: node {name} runs {', '.join(app.name for app in apps)} on {log.url}")
             return await _watch(running, ending, options)
     finally:

@@ -19,6 +19,7 @@ from ..core.log.port import Log
 from ..core.runtime.collector import relax
 from ..core.runtime.view import View
 from ..schemas.fleet import FleetSpec
+from .cli.archive_options import DutyOption
 from .cli.exit_codes import Exit, Stop
 from .cli.log_address import log_file
 from .cli.opened import quiet, reading
@@ -44,6 +45,7 @@ def up(
     app: AppOption = (),
     host: HostOption = "",
     heartbeat_ms: HeartbeatOption = PERIOD_MS,
+    archive: DutyOption = None,
     options: Options = DEFAULTS,
 ) -> int:
     """Supervise the processes of a fleet file.
@@ -61,7 +63,7 @@ def up(
         return asyncio.run(_show_plan(spec, options))
     _check_host(host, spec, file)
     try:
-        return asyncio.run(Up(file, spec, load_apps(app), stop_timeout, options, host, heartbeat_ms).run())
+        return asyncio.run(Up(file, spec, load_apps(app), stop_timeout, options, host, heartbeat_ms, archive).run())
     except HostBusy as error:
         raise Stop(Exit.FAILED, str(error)) from error
 
@@ -116,6 +118,7 @@ class Up:
         options: Options,
         host: str,
         heartbeat_ms: int,
+        archive: str | None = None,
     ) -> None:
         self._file = file
         self._spec = spec
@@ -124,6 +127,7 @@ class Up:
         self._options = options
         self._host = host
         self._heartbeat_ms = heartbeat_ms
+        self._archive = archive
         self._board = Board()
         self._screen: Screen = screen_for(options.form, self._board, spec.fleet)
         self._ending = asyncio.Event()
@@ -137,7 +141,12 @@ class Up:
         self._on_signal(signal.SIGTERM, self._end)
         self._on_signal(signal.SIGHUP, lambda: None)  # the file is being read just now
         opening = FleetRun.open(
-            self._spec.fleet, self._options.url, self._apps, name=self._host, period_ms=self._heartbeat_ms
+            self._spec.fleet,
+            self._options.url,
+            self._apps,
+            name=self._host,
+            period_ms=self._heartbeat_ms,
+            archive=self._archive,
         )
         async with opening as fleet:
             self._on_signal(signal.SIGHUP, lambda: self._reload_soon(fleet))

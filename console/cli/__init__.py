@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "supervisor": ("hms.console.cli.supervisor:app", "Supervisors: who is registered, and how they are"),
     "task": ("hms.console.cli.task:app", "Tasks: submit, follow, cancel"),
     "event": ("hms.console.cli.event:app", "Events: what happened, from the log"),
+    "audit": ("hms.console.cli.audit:app", "Proof of the history: sign, verify, prove, export"),
     "sql": ("hms.console.cli.sql:app", "Questions to the whole history, in SQL"),
     "incident": ("hms.console.cli.incident:app", "Incidents: what went wrong, and the story of each"),
     "replay": ("hms.console.cli.replay:app", "The past: states, differences, proofs, other code"),
@@ -26,6 +27,7 @@ COMMANDS: Final = {
     "schema": ("hms.console.cli.schema:app", "Schemas: of HMS, and of the log"),
     "shard": ("hms.console.cli.shard:app", "Shards: who owns them, and what waits in them"),
     "log": ("hms.console.cli.log:app", "The log itself: make it; what it holds, and whether it is whole"),
+    "archive": ("hms.console.cli.archive:app", "The archive: the log's records as Parquet, for good"),
     "doctor": ("hms.console.cli.doctor:doctor", "Look for what is wrong, and say what to do"),
 }
 """Name -> (where it is, what it says in the list of commands)."""

@@ -27,6 +27,7 @@ from ...schemas.administrative import StartSupervision, StopSupervision
 from ...schemas.component import ComponentStatus, DescribeComponent
 from ...schemas.fleet import FleetSpec
 from ...schemas.fleet_messages import ApplyFleet, DescribeFleet, FleetStatus, StopFleet
+from .beside import beside
 
 logger = structlog.get_logger("hms.up")
 MOMENT_MS: Final = 2_000
@@ -60,10 +61,12 @@ class FleetRun:
         state: Path | None = None,
         name: str = "",
         period_ms: int = PERIOD_MS,
+        archive: str | None = None,
     ) -> "AsyncIterator[FleetRun]":
         """Take the fleet on this host, adopt what still runs, and run a node on the log.
 
-        `name` is what the fleet calls this host (left out: what it was called before, else its lasting id).
+        `name` is what the fleet calls this host (left out: what it was called before, else its lasting id); `archive` is
+        where the node archives its shards, if anywhere.
 
         Raises:
             HostBusy: Another process supervises this fleet here.
@@ -78,7 +81,7 @@ class FleetRun:
             await _check_binding(log, fleet, name, state)
             agent = await HostAgent.open(fleet, state=state, name=name, period_ms=period_ms)
             try:
-                async with _supervised(fleet, agent, log, apps) as run:
+                async with _supervised(fleet, agent, log, apps, archive) as run:
                     yield run
             finally:
                 patience_s = _patience_s(agent)
@@ -157,11 +160,15 @@ async def _check_binding(log: Log, fleet: str, name: str, state: Path | None) ->
 
 
 @asynccontextmanager
-async def _supervised(fleet: str, agent: HostAgent, log: Log, apps: Sequence[App]) -> AsyncIterator[FleetRun]:
+async def _supervised(
+    fleet: str, agent: HostAgent, log: Log, apps: Sequence[App], archive: str | None
+) -> AsyncIterator[FleetRun]:
     host = agent.host.id
     binding = await bind(log, fleet, host)
     # Always the same name: after a crash the node takes its own shards over at once, instead of waiting for a lease to end.
-    node = Node(log, apps, name=f"up-{fleet}@{host}")
+    name = f"up-{fleet}@{host}"
+    also = beside(log, name, archive)
+    node = Node(log, apps, name=name, history=also.history, duties=also.duties)
     await node.start()
     try:
         async with connect(log, name=f"{user_name()}@{host}/{os.getpid()}") as client:

@@ -48,7 +48,7 @@ class Archiver:
         """Open the archive of a log, making it where there is none yet. Errors: see `bind`."""
         folder = Folder(folder_of(url))
         disk = disk or Disk()
-        identity = await bind(log, folder, url, disk)
+        identity = await bind(log, folder, str(folder.root), disk)
         return cls(log, folder, identity, owner, disk, accept_gaps=accept_gaps)
 
     def writer(self, shard: int, epoch: int, records_max: int = BATCH_RECORDS) -> ShardWriter:

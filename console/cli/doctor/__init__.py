@@ -10,6 +10,7 @@ from ..log_address import check_there, log_file
 from ..opened import quiet, reading
 from ..options import DEFAULTS, Options
 from ..show import Columns, say, show_list
+from .archive import archive_checks
 from .check import Check
 from .fleet import fleet_checks
 from .log import log_checks
@@ -65,6 +66,7 @@ async def _checks_of_log(url: str) -> list[Check]:
     try:
         async with reading(url) as log:
             checks += await log_checks(log)
+            checks += await archive_checks(log)
             if url.startswith("kafka:"):
                 from .kafka.strays import stray_check  # noqa: PLC0415 - as above
 
