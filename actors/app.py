@@ -5,6 +5,7 @@ from typing import Final
 from ..core.app import App
 from ..schemas.component_reports import ComponentCommand, RunHook
 from ..schemas.host import RenewLease
+from .audit import audit
 from .component import component
 from .fleet.behaviour import fleet
 from .group import group
@@ -22,5 +23,6 @@ hms_app: Final = App(
     meta_supervisor,
     runtime_supervisor,
     task,
+    audit,
     outside=(ComponentCommand, RunHook, RenewLease),
 )

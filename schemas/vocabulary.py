@@ -10,6 +10,7 @@ from typing import Final
 
 from . import (
     administrative,
+    audit,
     component,
     component_events,
     component_reports,
@@ -34,6 +35,7 @@ from .record import Record
 
 MODULES: Final = (
     administrative,
+    audit,
     component,
     component_events,
     component_reports,

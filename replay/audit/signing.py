@@ -1,0 +1,194 @@
+"""Signs checkpoints of shards as their commits come, puts them into the log, and pushes them to a witness outside."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import structlog
+
+from ...core.address import Address
+from ...core.client import connect
+from ...core.log.port import EVENTS, Log, Stored
+from ...core.runtime.commit_record import GENESIS, SHARD_KEY, commit_fields
+from ...core.runtime.records import Commit
+from ...schemas import Contract
+from ...schemas.audit import RecordCheckpoint
+from ..history import History
+from .commits import TRAIL_KEY, Commits, batches
+from .errors import NotAProof
+from .identity import make_log_id
+from .keys import Signer
+from .note import Checkpoint, origin_of, signed
+from .trail import Recorded, Trail, newest_before, trail_address
+from .tree import Frontier
+from .trust import Standing, Trust
+from .witness import push
+
+logger = structlog.get_logger("hms.audit")
+EVERY_COMMITS: Final = 10_000
+EVERY_MS: Final = 60_000
+_PRIORITY: Final = "low"
+
+
+class Terms(NamedTuple):
+    """When to sign: after so many commits, or so long after the last time; and whom to tell."""
+
+    every_commits: int = EVERY_COMMITS
+    every_ms: int = EVERY_MS
+    witness: str | None = None
+
+
+class AuditDuty:
+    """The duty of a node that signs the history of the shards it owns; `signers` is asked at each checkpoint."""
+
+    name = "audit"
+
+    def __init__(self, log: Log, history: History, signers: Callable[[], Sequence[Signer]], terms: Terms) -> None:
+        self._log = log
+        self._history = history
+        self._signers = signers
+        self._terms = terms
+
+    async def follow(self, shard: int, epoch: int) -> None:
+        """Sign a shard's commits until cancelled."""
+        del epoch  # two nodes may sign the same commits; that is no contradiction
+        follower = await begin(self._log, self._history, shard)
+        loop = asyncio.get_running_loop()
+        due_at = loop.time() + self._terms.every_ms / 1_000
+        unpushed: list[str] = []
+        while True:
+            await follower.advance()
+            if follower.new >= self._terms.every_commits or (follower.new and loop.time() >= due_at):
+                unpushed.append(await follower.sign(self._signers()))
+            if loop.time() >= due_at or unpushed:
+                due_at = loop.time() + self._terms.every_ms / 1_000
+                unpushed = await self._push(unpushed)
+            wait_ms = max(1, int((due_at - loop.time()) * 1_000))
+            await self._log.wait({(EVENTS, shard): follower.position}, wait_ms)
+
+    async def _push(self, notes: list[str]) -> list[str]:
+        """Bring notes to the witness; return those that it does not have yet."""
+        if self._terms.witness is None:
+            return []
+        for index, note in enumerate(notes):
+            try:
+                await asyncio.to_thread(push, self._terms.witness, note)
+            except OSError as error:
+                logger.warning(
+                    "witness_not_reached", witness=self._terms.witness, waiting=len(notes) - index, error=str(error)
+                )
+                return notes[index:]
+        return []
+
+
+class Follower:
+    """The tree of one shard, as far as its commits were read."""
+
+    def __init__(self, log: Log, history: History, log_id: str, commits: Commits, position: int) -> None:
+        self._log = log
+        self._history = history
+        self._log_id = log_id
+        self._commits = commits
+        self._tree = Frontier(commits.base.size, commits.base.peaks)
+        self._contract = Contract()
+        self._contract.register(Commit, str(Commit.explicit_type))
+        self.position = position
+        """Where reading goes on."""
+        self.new = 0
+        """Commits since the last checkpoint that are of anything but checkpoints."""
+
+    @property
+    def size(self) -> int:
+        """How many commits were read."""
+        return self._tree.size
+
+    async def advance(self) -> None:
+        """Read what has come. Raises `NotAProof` where the chain does not hold: what is wrong is never signed."""
+        _, end = await self._history.bounds(EVENTS, self._commits.shard)
+        async for records in batches(self._history, self._commits.shard, self.position, end):
+            before = self._commits.size
+            self._commits.take(records)
+            self.new += self._commits.size - before if self._is_work(records) else 0
+            if records:
+                self.position = records[-1].offset + 1
+        for hashed in self._commits.hashes():
+            self._tree.append(hashed)
+        self._commits.leaves.clear()
+        self._commits.trail.clear()
+        if self._commits.findings:
+            raise NotAProof(f"not signed: {self._commits.findings[0]}; run `hms audit verify`")
+
+    def _is_work(self, records: list[Stored]) -> bool:
+        """Say whether any commit did more than keep checkpoints: else signing would be a reason to sign, for ever."""
+        events: list[Stored] = []
+        for stored in records:
+            if not stored.key.startswith(SHARD_KEY):
+                events.append(stored)
+                continue
+            if any(not one.key.startswith(TRAIL_KEY) for one in events):
+                return True
+            if not events and commit_fields(self._contract, stored.value or b"")["inputs"]:
+                return True
+            events = []
+        return False
+
+    async def sign(self, signers: Sequence[Signer]) -> str:
+        """Sign the commits read so far, put the checkpoint into the log, and return its note."""
+        shard = self._commits.shard
+        origin = origin_of(self._log_id, shard)
+        note = signed(Checkpoint(origin, self.size, self._tree.root(), self._commits.head, datetime.now(UTC)), signers)
+        message = RecordCheckpoint(
+            shard=shard,
+            size=self.size,
+            position=self._commits.position,
+            frontier=tuple(self._tree.peaks),
+            signers=tuple(str(one.public) for one in signers),
+            note=note,
+        )
+        to: Address[RecordCheckpoint] = Address(trail_address(shard))
+        async with connect(self._log, name="auditor") as client:
+            await client.tell(to, message, priority=_PRIORITY)
+        self.new = 0
+        return note
+
+
+async def begin(log: Log, history: History, shard: int) -> Follower:
+    """Return a follower that goes on from the shard's newest checkpoint, or begins with its first commit."""
+    trail = Trail()
+    log_id = await make_log_id(log)
+    _, end = await history.bounds(EVENTS, shard)
+    found = await newest_before(history, trail, shard)
+    if found is not None and _is_sound(found, log_id, end):
+        assert found.note is not None  # noqa: S101 - it is sound
+        commits = Commits(shard, Frontier(found.size, found.frontier), found.note.checkpoint.head)
+        commits.position = found.position
+        return Follower(log, history, log_id, commits, found.position)
+    start, _ = await history.bounds(EVENTS, shard)
+    return Follower(log, history, log_id, Commits(shard, Frontier(), GENESIS), start)
+
+
+def _is_sound(found: Recorded, log_id: str, end: int) -> bool:
+    """Say whether a checkpoint may be gone on from: what is wrong in it would only be signed again, and found."""
+    note = found.note
+    if note is None or note.checkpoint.origin != origin_of(log_id, found.shard) or found.position > end:
+        return False
+    try:
+        root = Frontier(found.size, found.frontier).root()
+    except ValueError:
+        return False
+    return root == note.checkpoint.root and Trust(found.keys).standing(note, found.shard) is Standing.GOOD
+
+
+async def sign_all(log: Log, history: History, signers: Sequence[Signer], witness: str | None = None) -> list[str]:
+    """Sign every shard that has commits as it is now; return the notes. Raises `OSError` where the witness cannot be told."""
+    notes = []
+    for shard in range(history.partitions):
+        follower = await begin(log, history, shard)
+        await follower.advance()
+        if follower.size:
+            notes.append(await follower.sign(signers))
+    if witness is not None:
+        for note in notes:
+            await asyncio.to_thread(push, witness, note)
+    return notes
