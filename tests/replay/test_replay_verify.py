@@ -1,0 +1,236 @@
+"""Everything decided again: hms replay verify."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hms import App, Behaviour, Context, Decision, Event, Message, State, accept
+from hms.core.client import connect
+from hms.core.log.port import CHECKPOINTS
+from hms.core.log.sqlite import SqliteLog
+from hms.core.log.sqlite.layout import Layout
+from hms.core.runtime.installed import Behaviours
+from hms.core.runtime.node import Node
+from hms.core.runtime.shard_options import ShardOptions
+from hms.replay.history import History
+from hms.replay.schemas import learn_schemas
+from hms.replay.verify.run import Subject, Verification, verify
+from hms.replay.verify.shard import verify_shard
+
+from ..command import HMS
+from . import shop as shops
+from .conftest import Hms
+
+NAMES = ("hms.actors.app:hms_app", shops.APP)
+
+
+def verified(url: str, **how: int) -> Verification:
+    return asyncio.run(verify(Subject(url, None, NAMES), processes=how.get("processes", 1)))
+
+
+def by_changed(folder: Path, url: str, *changes: tuple[str, str]) -> tuple[int, list[dict[str, str]]]:
+    """Verify by changed code, in a process of its own."""
+    shops.write_module(folder, *changes)
+    done = subprocess.run(
+        [*HMS, "replay", "verify", "--app", shops.APP, "--log", url, "-o", "json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_code_that_recorded_it_comes_to_the_same_bytes(hms: Hms, shop_log: str) -> None:
+    code, out, err = hms("replay", "verify", "--app", shops.APP, "--log", shop_log, "-o", "json")
+    assert (code, json.loads(out)) == (0, []), err
+    assert "all came out as recorded" in err
+    found = verified(shop_log)
+    assert sum(one.inputs for one in found.shards) > 20
+    assert sum(one.sends_unchecked for one in found.shards) + found.settled.unchecked == 0
+
+
+def test_a_log_that_holds_an_app_whose_code_is_not_named_is_not_verified(hms: Hms, shop_log: str) -> None:
+    code, _, err = hms("replay", "verify", "--log", shop_log)
+    assert code == 1
+    assert "--app" in err
+
+
+def test_a_changed_decide_exits_9_and_the_first_divergence_of_each_actor_is_named(
+    tmp_path: Path, shop_log: str
+) -> None:
+    code, found = by_changed(
+        tmp_path, shop_log, ("accept(Deposited(cents=message.cents)", "accept(Deposited(cents=message.cents + 1)")
+    )
+    assert code == 9
+    assert [(one["actor"], one["field"], one["expected"], one["got"]) for one in found] == [
+        ("account/anna", "events[0].cents", "100", "101"),
+        ("account/ben", "events[0].cents", "60", "61"),
+    ]
+    assert all(one["same_code"] and one["sequence"] >= 0 and one["offset"] >= 0 for one in found)
+
+
+def test_lock_step_one_divergence_does_not_drag_the_next_along(tmp_path: Path, shop_log: str) -> None:
+    shops.write_module(tmp_path, ("cents=message.cents), reply", "cents=message.cents + (state.cents == 500)), reply"))
+    done = subprocess.run(
+        [*HMS, "replay", "verify", "--app", shops.APP, "--log", shop_log],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 9
+    assert "1 came out otherwise" in done.stderr, "only the deposit that met 500: later ones met what was recorded"
+
+
+def test_other_code_by_its_own_version_exits_1(tmp_path: Path, shop_log: str) -> None:
+    code, found = by_changed(
+        tmp_path,
+        shop_log,
+        ("accept(Deposited(cents=message.cents)", "accept(Deposited(cents=message.cents + 1)"),
+        ("effects=[on", "version=2, effects=[on"),
+    )
+    assert code == 1
+    assert not any(one["same_code"] for one in found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        ("send=[credit], ", "", "events"),
+        ("Deposit(cents=message.cents))\n", "Deposit(cents=message.cents + 1))\n", "sends.cents"),
+        ("reply=Balance(cents=state.cents + message.cents)", "reply=Balance(cents=0)", "answer"),
+        ('refuse("insufficient_funds"', 'refuse("no"', "answer"),
+        ('timer("remind", 30', 'timer("remind", 31', "events[1].due_us"),
+        ("return accept(Reminded())", 'return refuse("no", "no")', "verdict"),
+        ("effects=[on(Withdrawn, tell)]", "effects=[]", "effects"),
+        ('raise ValueError("boom")', "return accept(Reminded())", "verdict"),
+    ],
+)
+def test_whatever_differs_is_found(tmp_path: Path, shop_log: str, before: str, after: str, field: str) -> None:
+    code, found = by_changed(tmp_path, shop_log, (before, after))
+    assert code == 9
+    fields = {one["field"] for one in found}
+    if field == "events":
+        assert any(name.startswith("sends") for name in fields), fields
+    else:
+        assert field in fields, fields
+
+
+def test_an_evolve_that_cannot_take_the_recorded_events_is_named(tmp_path: Path, shop_log: str) -> None:
+    code, found = by_changed(
+        tmp_path,
+        shop_log,
+        (
+            "        case Reminded():\n            return Account",
+            "        case Reminded() if state.cents < 0:\n            return Account",
+        ),
+        ("effects=[on", "version=2, effects=[on"),
+    )
+    assert code == 1
+    assert {one["actor"] for one in found} == {"account/anna"}
+
+
+def test_two_processes_find_what_one_does(monkeypatch: pytest.MonkeyPatch, shop_log: str) -> None:
+    monkeypatch.setattr("hms.replay.verify.run.SMALL_EVENTS", 0)
+    together, alone = verified(shop_log, processes=2), verified(shop_log)
+    assert [(one.shard, one.commits, one.inputs) for one in together.shards] == [
+        (one.shard, one.commits, one.inputs) for one in alone.shards
+    ]
+    assert not together.divergence_count
+
+
+def test_commits_before_an_instant_are_taken_as_recorded(shop_log: str) -> None:
+    found = asyncio.run(verify(Subject(shop_log, None, NAMES, since_us=1 << 60), processes=1))
+    assert sum(one.inputs for one in found.shards) == 0
+    assert sum(one.commits_skipped for one in found.shards) > 20
+
+
+def test_a_message_that_was_changed_in_its_lane_is_found(tmp_path: Path, shop_log: str) -> None:
+    path = tmp_path / "changed.db"
+    shutil.copyfile(shop_log.removeprefix("sqlite:"), path)
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT position, value FROM records WHERE instr(value, ?)", (b"order-0",)).fetchall()
+        position, value = min(rows)
+        connection.execute("UPDATE records SET value = ? WHERE position = ?", (value.replace(b"ben", b"bob"), position))
+    connection.close()
+    found = verified(f"sqlite:{path}").first()
+    assert {"digest_read", "events[0].to"} & {one.field for one in found}
+
+
+def test_what_can_no_longer_be_told_is_counted_and_is_no_divergence(tmp_path: Path, shop_log: str) -> None:
+    path = tmp_path / "gone.db"
+    shutil.copyfile(shop_log.removeprefix("sqlite:"), path)
+    places = Layout(shops.PARTITIONS).places
+    with sqlite3.connect(path) as connection:
+        for shard in range(shops.PARTITIONS):
+            base = places[CHECKPOINTS, shard].base
+            connection.execute("DELETE FROM records WHERE position >= ? AND position < ?", (base, base + (1 << 30)))
+    connection.close()
+    found = verified(f"sqlite:{path}")
+    assert found.divergence_count == 0
+    assert sum(one.sends_unchecked for one in found.shards) > 0
+
+
+# --- schemas that have grown -----------------------------------------------------------------------------------------
+
+
+class Count(State):
+    total: int = 0
+
+
+def counting(*, wider: bool) -> App:
+    """Return an app whose event has one field more in the later release."""
+
+    class Add(Message):
+        explicit_type = "grown.Add"
+        amount: int
+
+    if wider:
+
+        class Added(Event):
+            explicit_type = "grown.Added"
+            amount: int
+            note: str = ""
+
+    else:
+
+        class Added(Event):  # type: ignore[no-redef]
+            explicit_type = "grown.Added"
+            amount: int
+
+    def decide(_state: Count, message: Add, _context: Context) -> Decision[Added]:
+        return accept(Added(amount=message.amount))
+
+    def evolve(state: Count, event: Added) -> Count:
+        return Count(total=state.total + event.amount)
+
+    decide.__annotations__.update(message=Add)
+    evolve.__annotations__.update(event=Added)
+    return App("grown", Behaviour("grown", initial=Count, decide=decide, evolve=evolve))
+
+
+def test_an_event_that_has_grown_a_field_is_compared_in_the_schema_that_it_was_recorded_with(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await SqliteLog.open(tmp_path / "grown.db", partitions=1)
+        old = counting(wider=False)
+        add = old.behaviours["grown"].messages[0]
+        async with Node(log, [old], name="n"), connect(log, name="c") as client:
+            for amount in range(1, 6):
+                await client.tell(old.behaviours["grown"]("a"), add(amount=amount))
+            while (await log.watermarks("hms.events", 0)).stable < 8:  # noqa: ASYNC110 - a log has no event to wait for
+                await asyncio.sleep(0.01)
+        history = History(log)
+        new = Behaviours([counting(wider=True)])
+        await learn_schemas(history, new.contract)
+        found = await verify_shard(history, new, 0, ShardOptions())
+        assert (found.inputs, found.divergence_count, found.doubts) == (5, 0, [])
+        await log.close()
+
+    asyncio.run(main())
