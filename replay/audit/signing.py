@@ -95,6 +95,7 @@ class Follower:
         self._contract.register(Commit, str(Commit.explicit_type))
         self.position = position
         """Where reading goes on."""
+        self._has_signed = False
         self.new = 0
         """Commits since the last checkpoint that are of anything but checkpoints."""
 
@@ -109,7 +110,8 @@ class Follower:
         async for records in batches(self._history, self._commits.shard, self.position, end):
             before = self._commits.size
             self._commits.take(records)
-            self.new += self._commits.size - before if self._is_work(records) else 0
+            is_first = self._commits.base.size == 0 and not self._has_signed
+            self.new += self._commits.size - before if is_first or self._is_work(records) else 0
             if records:
                 self.position = records[-1].offset + 1
         for hashed in self._commits.hashes():
@@ -150,6 +152,7 @@ class Follower:
         async with connect(self._log, name="auditor") as client:
             await client.tell(to, message, priority=_PRIORITY)
         self.new = 0
+        self._has_signed = True
         return note
 
 
