@@ -65,7 +65,8 @@ class WritersConformance(LogHarness):
 
         async def scenario(connect: Connect) -> None:
             one, two = await connect("one"), await connect("two")
-            writer, expected = await one.open_writer(2, "one"), []
+            writer = await one.open_writer(2, "one")
+            expected: list[str] = []
             for n in range(30):
                 racing = asyncio.create_task(
                     outcome(writer.commit([draft(EVENTS, 2, f"{n}a"), draft(EVENTS, 2, f"{n}b")]))

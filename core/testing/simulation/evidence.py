@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from ....schemas import Envelope
 from ...log.port import CO_PARTITIONED, DEAD_LETTERS, EVENTS, LANES, Log, Slice, Stored, Watermarks
 from ...runtime.cell import Cell
+from ...runtime.commits import Transaction
 from ...runtime.history import records_between
 from ...runtime.restore import ShardMemory
 from ...runtime.shard_options import ShardOptions
-from ...runtime.verify import Transaction, transactions
+from ...runtime.verify import transactions
 from .cast import behaviours
 from .far_side import Begun, Call
 from .operations import Operation
