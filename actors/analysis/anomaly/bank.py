@@ -4,29 +4,19 @@ from typing import Final
 
 import numpy as np
 
+from .alarm import Alarm
 from .clock import LARGEST, Clock
 from .columns import Bools, Columns, Floats, Ints, Which
-from .features import NAMES, Features
+from .features import COUNT, LEVEL, MEAN_OF_FOUR, SEASONAL, VALUE, VARIANCE, Features
 from .usual import Usual
 
 ALL: Final = slice(None)
-MARGIN: float = 0.3
-HOLD: int = 50
-THRESHOLD: float = 0.5
-
-
-class Alarm(Columns):
-    """Whether an anomaly lasts in each series."""
-
-    def __init__(self, count: int) -> None:
-        """Nothing lasts."""
-        self.left: Ints = np.zeros(count, dtype=np.int64)
-
-    def onset(self, scores: Floats) -> tuple[Bools, Bools]:
-        """Return where an anomaly begins with these scores, and where one lasts."""
-        begins = (scores >= THRESHOLD) & (self.left == 0)
-        self.left[:] = np.where(begins, HOLD, np.maximum(self.left - 1, 0))
-        return begins, self.left > 0
+RANGE_SHARE: Final = 0.1
+"""The usual range of a mean is taken to be this share of the values' own at least."""
+SEASONAL_SHARE: Final = 0.4
+"""A series strays from its seasons by this share of its whole range at least, before that is many widths."""
+OCTAVE: Final = 1.0
+"""A series that always varies alike must vary by a share of twice as much, or half, to be out of the usual."""
 
 
 class Bank(Columns):
@@ -36,7 +26,7 @@ class Bank(Columns):
         """Know nothing yet."""
         self.clock = Clock(count)
         self.features = Features(count)
-        self.usual = Usual(len(NAMES), count)
+        self.usual = Usual(COUNT, count)
         self.alarm = Alarm(count)
 
     def step(self, at_us: Ints, values: Floats, which: Which = ALL) -> tuple[Floats, Bools, Bools]:
@@ -51,13 +41,15 @@ class Bank(Columns):
         if admitted.all():
             return self.learn(at_us, values, which)
         scores, onsets = np.zeros(len(values)), np.zeros(len(values), dtype=np.bool_)
+        states = self.alarm.lasts[numbers]
         if admitted.any():
-            scores[admitted], onsets[admitted], _ = self.learn(at_us[admitted], values[admitted], numbers[admitted])
-        return scores, onsets, self.alarm.left[numbers] > 0
+            learned = self.learn(at_us[admitted], values[admitted], numbers[admitted])
+            scores[admitted], onsets[admitted], states[admitted] = learned
+        return scores, onsets, states
 
     def learn(self, at_us: Ints, values: Floats, which: Which = ALL) -> tuple[Floats, Bools, Bools]:
         """Do the step for samples that count."""
-        part = self if which is ALL else self.part(which)
+        part = self.part(which)
         verdicts = part.judge(at_us, np.clip(values, -LARGEST, LARGEST))
         if not isinstance(which, slice):
             self.put(which, part)
@@ -65,9 +57,17 @@ class Bank(Columns):
 
     def judge(self, at_us: Ints, values: Floats) -> tuple[Floats, Bools, Bools]:
         """Look at a sample of every series here, then learn it."""
-        features, least = self.features.push(at_us, values)
-        excess = self.usual.excess(features, least).max(axis=0)
-        self.usual.learn(features)
-        scores = excess / (excess + MARGIN)
-        onsets, states = self.alarm.onset(scores)
-        return scores, onsets, states
+        rows = self.features.push(at_us, values)
+        excess = np.where(self.usual.known, self._excess(rows), 0.0)
+        self.usual.learn(rows)
+        return self.alarm.judge(excess)
+
+    def _excess(self, rows: Floats) -> Floats:
+        """Return how far each series is out of what was usual, in widths, by the detector that finds it furthest."""
+        beyond, width = self.usual.beyond(rows), self.usual.width
+        least = 2.0 * self.features.least
+        level = beyond[LEVEL] / np.maximum(width[LEVEL], np.maximum(RANGE_SHARE * width[VALUE], least))
+        of_season = np.maximum(self.usual.high[SEASONAL], np.maximum(SEASONAL_SHARE * width[MEAN_OF_FOUR], least))
+        seasonal = beyond[SEASONAL] / of_season
+        variance = beyond[VARIANCE] / np.maximum(width[VARIANCE], OCTAVE)
+        return np.maximum(np.maximum(level.max(axis=0), seasonal), variance.max(axis=0))

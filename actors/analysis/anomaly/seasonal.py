@@ -11,6 +11,7 @@ from .columns import Columns, Floats, Ints
 HOUR_US: int = 3_600_000_000
 HOURS: int = 24
 DAYS: int = 7
+DAYS_MIN: int = 2
 NEAR: tuple[int, ...] = (-1, 0, 1)
 
 
@@ -30,11 +31,15 @@ class SameHour(Columns):
         nearest = np.full(len(values), np.inf)
         for offset in NEAR:
             hour = (hours + offset) % HOURS
-            beyond = np.maximum(
-                values[:, None] - self.highs[hour, :, every], self.lows[hour, :, every] - values[:, None]
-            )
+            above = values[:, None] - self.highs[hour, :, every]
+            beyond = np.maximum(above, self.lows[hour, :, every] - values[:, None])
+            if offset < 0:
+                # That hour of today would call usual what began in it.
+                beyond[every, (hours + offset) // HOURS % DAYS] = np.inf
             nearest = np.minimum(nearest, beyond.min(axis=1))
-        return np.where(np.isfinite(nearest), np.maximum(nearest, 0.0), 0.0)
+        # An hour that was seen on one day only says nothing of what is usual in it: the second highest is then infinite.
+        known = np.partition(self.highs[hours % HOURS, :, every], DAYS - DAYS_MIN, axis=1)[:, DAYS - DAYS_MIN]
+        return np.where(np.isfinite(known), np.maximum(nearest, 0.0), 0.0)
 
     def learn(self, values: Floats) -> None:
         """Take in one more value of the hour that runs."""
@@ -46,45 +51,3 @@ class SameHour(Columns):
         place = (hours % HOURS, hours // HOURS % DAYS, which)
         self.lows[place], self.highs[place] = self.low[which], self.high[which]
         self.low[which], self.high[which] = np.inf, -np.inf
-
-
-class LastDay(Columns):
-    """The highest and the lowest value, and the mean of the hourly means, over the last 24 hours that had samples."""
-
-    def __init__(self, count: int) -> None:
-        """Know no hour yet."""
-        self.highs: Floats = np.full((HOURS, count), -np.inf)
-        self.lows: Floats = np.full((HOURS, count), np.inf)
-        self.means: Floats = np.zeros((HOURS, count))
-        self.had: Floats = np.zeros((HOURS, count))
-        self.high: Floats = np.full(count, -np.inf)
-        self.low: Floats = np.full(count, np.inf)
-        self.total: Floats = np.zeros(count)
-        self.samples: Floats = np.zeros(count)
-        self.day: Floats = np.zeros((3, count))
-
-    def learn(self, values: Floats) -> None:
-        """Take in one more value of the hour that runs."""
-        np.maximum(self.high, values, out=self.high)
-        np.minimum(self.low, values, out=self.low)
-        self.total += values
-        self.samples += 1.0
-
-    def close(self, which: Ints, hours: Ints) -> None:
-        """End the hours that ran in some series; `day` is then (highest, lowest, mean) of the last 24."""
-        place = (hours % HOURS, which)
-        self.highs[place], self.lows[place] = self.high[which], self.low[which]
-        self.means[place] = self.total[which] / np.maximum(self.samples[which], 1.0)
-        self.had[place] = 1.0
-        self.high[which], self.low[which], self.total[which], self.samples[which] = -np.inf, np.inf, 0.0, 0.0
-        self.day[0, which] = self.highs[:, which].max(axis=0)
-        self.day[1, which] = self.lows[:, which].min(axis=0)
-        self.day[2, which] = _in_order(self.means[:, which]) / _in_order(self.had[:, which])
-
-
-def _in_order(rows: Floats) -> Floats:
-    """Add up rows one after the other: NumPy's sum takes another order for other shapes."""
-    total = rows[0]
-    for row in rows[1:]:
-        total = total + row
-    return total
