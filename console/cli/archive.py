@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from ...core.errors import ValidationFailed
 from .archive_options import ArchiveOption, archive_url, opened_archive
@@ -21,6 +22,9 @@ app = App(name="archive", help="The archive: the log's records as Parquet, for g
 
 GapsOption = Annotated[
     bool, Parameter(name="--accept-gaps", help="Note what the log has lost before it was archived, and go on behind it")
+]
+WorkersOption = Annotated[
+    int, Parameter(validator=Number(gte=1, lte=64), help="Processes that share the shards, one core each")
 ]
 KeepOption = Annotated[
     tuple[str, ...],
@@ -60,18 +64,24 @@ def _owner() -> str:
 
 
 @app.command
-async def run(*, archive: ArchiveOption = None, accept_gaps: GapsOption = False, options: Options = DEFAULTS) -> None:
+async def run(
+    *,
+    archive: ArchiveOption = None,
+    accept_gaps: GapsOption = False,
+    workers: WorkersOption = 1,
+    options: Options = DEFAULTS,
+) -> None:
     """Archive everything that is committed now, into a folder that is made where there is none.
 
     May run at any time, beside nodes too: what is archived once is never archived again. A log has one archive; nodes
     keep it up by themselves with `hms up --archive` or `hms node --archive`. JSON: an array of `shard, records, files,
     steps`.
     """
-    from ...replay.archive.archiver import archive_once  # noqa: PLC0415 - it imports pyarrow
+    from ...replay.archive.parallel import archive_once  # noqa: PLC0415 - it imports pyarrow
 
     async with reading(options.url) as log:
         url = await archive_url(log, archive)
-        found = await archive_once(url, log, owner=_owner(), accept_gaps=accept_gaps)
+        found = await archive_once(url, log, owner=_owner(), accept_gaps=accept_gaps, workers=workers)
         show_list([one._asdict() for one in found], options.form, RUN_COLUMNS)
         say(f"{sum(one.records for one in found)} records archived into {url}")
 

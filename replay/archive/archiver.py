@@ -1,6 +1,6 @@
 """Archives a log, shard by shard: what `hms archive run` does once, and a node as a duty."""
 
-import asyncio
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ...core.log.port import Log
@@ -81,16 +81,10 @@ class Archiver:
             if not flushed.is_behind or flushed.records == 0:
                 return Progress(writer.shard, records, files, steps)
 
-    async def run(self, shards: int | None = None) -> list[Progress]:
-        """Archive every shard once to the end, each under the epoch of its last commit."""
+    async def run(self, shards: Iterable[int] | None = None) -> list[Progress]:
+        """Archive every shard (or these) once to the end, each under the epoch of its last commit."""
         found: list[Progress] = []
-        for shard in range(self.identity.partitions) if shards is None else [shards]:
+        for shard in range(self.identity.partitions) if shards is None else shards:
             writer = self.writer(shard, (await last_commit(self.log, shard)).epoch)
             found.append(await self.catch_up(writer, even_if_empty=True))
         return found
-
-
-async def archive_once(url: str, log: Log, *, owner: str, accept_gaps: bool = False) -> list[Progress]:
-    """Archive a whole log to its end. Errors: see `bind` and `ShardWriter.flush`."""
-    archiver = await Archiver.open(url, log, owner=owner, accept_gaps=accept_gaps)
-    return list(await asyncio.shield(archiver.run()))

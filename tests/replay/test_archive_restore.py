@@ -53,7 +53,7 @@ def test_what_was_archived_of_one_shard_only_is_left_out_and_no_message_is_lost_
         await run_archive(tmp_path / "archive", log)
         await count(log, 40)
         archiver = await Archiver.open(str(tmp_path / "archive"), log, owner="test")
-        await archiver.run(1)
+        await archiver.run([1])
         await log.close()
         archive = await Archive.open(tmp_path / "archive")
         restored = await restore(archive, tmp_path / "again.db")
