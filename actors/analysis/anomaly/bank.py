@@ -7,11 +7,11 @@ import numpy as np
 from .alarm import Alarm
 from .clock import LARGEST, Clock
 from .columns import Bools, Columns, Floats, Ints, Which
-from .features import COUNT, LEVEL, MEAN_OF_FOUR, SEASONAL, VALUE, VARIANCE, Features
+from .features import COUNT, LEVEL, LONG, MEAN_OF_FOUR, SEASONAL, SHORT, VALUE, VARIANCE, Features
 from .usual import Usual
 
 ALL: Final = slice(None)
-RANGE_SHARE: Final = 0.1
+RANGE_SHARE: Final = 0.2
 """The usual range of a mean is taken to be this share of the values' own at least."""
 SEASONAL_SHARE: Final = 0.4
 """A series strays from its seasons by this share of its whole range at least, before that is many widths."""
@@ -60,14 +60,14 @@ class Bank(Columns):
         rows = self.features.push(at_us, values)
         excess = np.where(self.usual.known, self._excess(rows), 0.0)
         self.usual.learn(rows)
-        return self.alarm.judge(excess)
+        return self.alarm.judge(excess[SHORT].max(axis=0), excess[LONG].max(axis=0))
 
     def _excess(self, rows: Floats) -> Floats:
-        """Return how far each series is out of what was usual, in widths, by the detector that finds it furthest."""
-        beyond, width = self.usual.beyond(rows), self.usual.width
+        """Return how far each feature is out of what was usual, in widths."""
+        excess, width = self.usual.beyond(rows), self.usual.width
         least = 2.0 * self.features.least
-        level = beyond[LEVEL] / np.maximum(width[LEVEL], np.maximum(RANGE_SHARE * width[VALUE], least))
-        of_season = np.maximum(self.usual.high[SEASONAL], np.maximum(SEASONAL_SHARE * width[MEAN_OF_FOUR], least))
-        seasonal = beyond[SEASONAL] / of_season
-        variance = beyond[VARIANCE] / np.maximum(width[VARIANCE], OCTAVE)
-        return np.maximum(np.maximum(level.max(axis=0), seasonal), variance.max(axis=0))
+        excess[LEVEL] /= np.maximum(width[LEVEL], np.maximum(RANGE_SHARE * width[VALUE], least))
+        range_least = np.maximum(SEASONAL_SHARE * width[MEAN_OF_FOUR], least)
+        excess[SEASONAL] /= np.maximum(self.usual.high[SEASONAL], range_least)
+        excess[VARIANCE] /= np.maximum(width[VARIANCE], OCTAVE)
+        return excess

@@ -14,6 +14,9 @@ SEASONAL: Final = 4
 """The row of the seasonal detector: how far the mean over 4 is from what it was at the same hour of the last days."""
 VARIANCE: Final = slice(5, 7)
 """Rows of the change-of-variance detector: binary logarithms of the mean step over 16 and 64 samples."""
+LONG: Final = [3, 6]
+"""The rows of means over the longest time."""
+SHORT: Final = [0, 1, 2, 4, 5]
 COUNT: Final = 7
 VALUE: Final = 0
 MEAN_OF_FOUR: Final = 1

@@ -12,7 +12,7 @@ from .columns import Bools, Columns, Floats, Ints
 
 BLOCK: int = 32
 BLOCKS: int = 256
-BLOCKS_MIN: int = 3
+BLOCKS_MIN: int = 6
 RARE: int = 3
 RARE_OF: int = 100
 

@@ -10,14 +10,14 @@ import pytest
 from hms.console.cli import main
 
 Run = pytest.CaptureFixture[str]
-ROWS = 300
+ROWS = 600
 
 
 @pytest.fixture
 def series(tmp_path: Path) -> Path:
     """Write a sawtooth with one spike near its end."""
     path = tmp_path / "load.csv"
-    values = [row % 7 + (100 if row == 250 else 0) for row in range(ROWS)]
+    values = [row % 7 + (100 if row == 500 else 0) for row in range(ROWS)]
     lines = [f"2014-04-01 {row // 60:02}:{row % 60:02}:00,{value}.50" for row, value in enumerate(values)]
     path.write_text("\n".join(["timestamp,value", *lines]), encoding="utf-8")
     return path
@@ -42,11 +42,11 @@ def test_score_prints_a_row_for_each_row_as_it_was_written(series: Path, capsys:
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert list(rows[0]) == ["file", "timestamp", "value", "score", "onset", "state"]
     assert len(rows) == ROWS
-    assert [row["timestamp"] for row in rows if row["onset"] == "1"] == ["2014-04-01 04:10:00"]
-    assert rows[250]["value"] == "105.50"
-    assert rows[250]["file"] == str(series)
-    assert float(rows[250]["score"]) > 0.5
-    assert rows[251]["state"] == "1"
+    assert [row["timestamp"] for row in rows if row["onset"] == "1"] == ["2014-04-01 08:20:00"]
+    assert rows[500]["value"] == "103.50"
+    assert rows[500]["file"] == str(series)
+    assert float(rows[500]["score"]) > 0.5
+    assert rows[501]["state"] == "1"
 
 
 def test_score_takes_several_files_and_keeps_their_order(series: Path, tmp_path: Path, capsys: Run) -> None:
@@ -61,7 +61,7 @@ def test_score_as_text_shows_the_onsets_only(series: Path, capsys: Run) -> None:
     assert main(["analysis", "score", str(series)]) == 0
     heading, onset = capsys.readouterr().out.splitlines()
     assert heading.split() == ["FILE", "ONSET", "AT", "VALUE", "SCORE"]
-    assert "2014-04-01 04:10:00" in onset
+    assert "2014-04-01 08:20:00" in onset
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])
@@ -81,7 +81,7 @@ def test_score_names_the_lines_it_could_not_read_and_ends_with_1(series: Path, c
     assert main(["analysis", "score", str(series), "-o", "csv"]) == 1
     captured = capsys.readouterr()
     assert len(captured.out.splitlines()) == ROWS + 1
-    assert f"{series}:302: expected a timestamp" in captured.err
+    assert f"{series}:602: expected a timestamp" in captured.err
 
 
 def test_score_of_a_file_that_is_not_there_says_so(tmp_path: Path, capsys: Run) -> None:
