@@ -15,6 +15,7 @@ from ..core.log.open import open_log
 from ..core.runtime.collector import relax
 from ..core.runtime.node import Node
 from .cli.archive_options import DutyOption
+from .cli.audit_options import WitnessOption
 from .cli.exit_codes import Exit
 from .cli.opened import quiet
 from .cli.options import DEFAULTS, Options
@@ -39,25 +40,27 @@ def node(
     name: NameOption = "",
     workers: WorkersOption = 1,
     archive: DutyOption = None,
+    witness: WitnessOption = None,
     options: Options = DEFAULTS,
 ) -> int:
     """Run apps on a log, beside HMS's own; several nodes share the log's shards.
 
     TERM (or Ctrl-C) drains: every commit under way ends, then the other nodes take over at once. With `--archive` it
-    archives its shards meanwhile; a failure of that is said, and stops nothing.
+    archives its shards meanwhile; a failure of that is said, and stops nothing. It signs their history (`hms audit`).
     """
     outlive_output()
     called = name or f"{socket.gethostname()}-{os.getpid()}"
     if workers > 1:
         load_apps(app)  # so that a mistake is told once
         words = [word for one in app for word in ("--app", one)] + (["--archive", archive] if archive else [])
+        words += ["--witness", witness] if witness else []
         return run_workers(called, workers, [*words, "--log", options.url, "--output", options.form])
     quiet()
     relax()
-    return asyncio.run(_run(load_apps(app), called, archive, options))
+    return asyncio.run(_run(load_apps(app), called, archive, witness, options))
 
 
-async def _run(apps: tuple[App, ...], name: str, archive: str | None, options: Options) -> int:
+async def _run(apps: tuple[App, ...], name: str, archive: str | None, witness: str | None, options: Options) -> int:
     ending = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
@@ -65,7 +68,7 @@ async def _run(apps: tuple[App, ...], name: str, archive: str | None, options: O
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ending.set)
     log = await open_log(options.url)
     try:
-        also = beside(log, name, archive)
+        also = beside(log, name, archive, witness)
         async with Node(log, apps, name=name, history=also.history, duties=also.duties) as running:
             say(f"hms: node {name} runs {', '.join(app.name for app in apps)} on {log.url}")
             return await _watch(running, ending, options)

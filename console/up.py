@@ -20,6 +20,7 @@ from ..core.runtime.collector import relax
 from ..core.runtime.view import View
 from ..schemas.fleet import FleetSpec
 from .cli.archive_options import DutyOption
+from .cli.audit_options import WitnessOption
 from .cli.exit_codes import Exit, Stop
 from .cli.log_address import log_file
 from .cli.opened import quiet, reading
@@ -46,6 +47,7 @@ def up(
     host: HostOption = "",
     heartbeat_ms: HeartbeatOption = PERIOD_MS,
     archive: DutyOption = None,
+    witness: WitnessOption = None,
     options: Options = DEFAULTS,
 ) -> int:
     """Supervise the processes of a fleet file.
@@ -63,7 +65,9 @@ def up(
         return asyncio.run(_show_plan(spec, options))
     _check_host(host, spec, file)
     try:
-        return asyncio.run(Up(file, spec, load_apps(app), stop_timeout, options, host, heartbeat_ms, archive).run())
+        return asyncio.run(
+            Up(file, spec, load_apps(app), stop_timeout, options, host, heartbeat_ms, archive, witness).run()
+        )
     except HostBusy as error:
         raise Stop(Exit.FAILED, str(error)) from error
 
@@ -119,6 +123,7 @@ class Up:
         host: str,
         heartbeat_ms: int,
         archive: str | None = None,
+        witness: str | None = None,
     ) -> None:
         self._file = file
         self._spec = spec
@@ -128,6 +133,7 @@ class Up:
         self._host = host
         self._heartbeat_ms = heartbeat_ms
         self._archive = archive
+        self._witness = witness
         self._board = Board()
         self._screen: Screen = screen_for(options.form, self._board, spec.fleet)
         self._ending = asyncio.Event()
@@ -147,6 +153,7 @@ class Up:
             name=self._host,
             period_ms=self._heartbeat_ms,
             archive=self._archive,
+            witness=self._witness,
         )
         async with opening as fleet:
             self._on_signal(signal.SIGHUP, lambda: self._reload_soon(fleet))

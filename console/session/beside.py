@@ -1,4 +1,4 @@
-"""What a node of the command line does beside its shards: archiving them, where it is told to."""
+"""What a node of the command line does beside its shards: signing their history, and archiving it where it is told to."""
 
 from typing import NamedTuple
 
@@ -14,13 +14,20 @@ class Beside(NamedTuple):
     history: History | None = None
 
 
-def beside(log: Log, node: str, archive: str | None) -> Beside:
-    """Return what a node with these options does."""
+def beside(log: Log, node: str, archive: str | None, witness: str | None = None) -> Beside:
+    """Return what a node with these options does; `witness` is told every checkpoint that it signs."""
     if archive is None:
-        return Beside()
+        return Beside((_audit(log, None, witness),))
     from ...replay.archive.cold import ColdHistory  # noqa: PLC0415 - it imports pyarrow
     from ...replay.archive.duty import ArchiveDuty  # noqa: PLC0415
     from ...replay.archive.folder import folder_of  # noqa: PLC0415
 
     folder = str(folder_of(archive))
-    return Beside((ArchiveDuty(folder, log, node),), ColdHistory(log, folder))
+    return Beside((ArchiveDuty(folder, log, node), _audit(log, folder, witness)), ColdHistory(log, folder))
+
+
+def _audit(log: Log, archive: str | None, witness: str | None) -> Duty:
+    from ...replay.audit.signing import AuditDuty, Terms  # noqa: PLC0415 - with the rest that duties import
+    from ..cli.audit.places import key_folder  # noqa: PLC0415
+
+    return AuditDuty(log, key_folder().signers, Terms(witness=witness), archive)

@@ -62,11 +62,12 @@ class FleetRun:
         name: str = "",
         period_ms: int = PERIOD_MS,
         archive: str | None = None,
+        witness: str | None = None,
     ) -> "AsyncIterator[FleetRun]":
         """Take the fleet on this host, adopt what still runs, and run a node on the log.
 
         `name` is what the fleet calls this host (left out: what it was called before, else its lasting id); `archive` is
-        where the node archives its shards, if anywhere.
+        where the node archives its shards, if anywhere; `witness` is told every checkpoint that it signs.
 
         Raises:
             HostBusy: Another process supervises this fleet here.
@@ -81,7 +82,7 @@ class FleetRun:
             await _check_binding(log, fleet, name, state)
             agent = await HostAgent.open(fleet, state=state, name=name, period_ms=period_ms)
             try:
-                async with _supervised(fleet, agent, log, apps, archive) as run:
+                async with _supervised(fleet, agent, log, apps, archive, witness) as run:
                     yield run
             finally:
                 patience_s = _patience_s(agent)
@@ -161,13 +162,13 @@ async def _check_binding(log: Log, fleet: str, name: str, state: Path | None) ->
 
 @asynccontextmanager
 async def _supervised(
-    fleet: str, agent: HostAgent, log: Log, apps: Sequence[App], archive: str | None
+    fleet: str, agent: HostAgent, log: Log, apps: Sequence[App], archive: str | None, witness: str | None
 ) -> AsyncIterator[FleetRun]:
     host = agent.host.id
     binding = await bind(log, fleet, host)
     # Always the same name: after a crash the node takes its own shards over at once, instead of waiting for a lease to end.
     name = f"up-{fleet}@{host}"
-    also = beside(log, name, archive)
+    also = beside(log, name, archive, witness)
     node = Node(log, apps, name=name, history=also.history, duties=also.duties)
     await node.start()
     try:

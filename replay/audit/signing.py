@@ -9,6 +9,7 @@ import structlog
 
 from ...core.address import Address
 from ...core.client import connect
+from ...core.errors import ValidationFailed
 from ...core.log.port import EVENTS, Log, Stored
 from ...core.runtime.commit_record import GENESIS, SHARD_KEY, commit_fields
 from ...core.runtime.records import Commit
@@ -28,6 +29,8 @@ from .witness import push
 logger = structlog.get_logger("hms.audit")
 EVERY_COMMITS: Final = 10_000
 EVERY_MS: Final = 60_000
+LOOK_EVERY_MS: Final = 5_000
+"""How often a node looks whether there is anything to sign: not at every commit, which would cost as much as the commits."""
 _PRIORITY: Final = "low"
 
 
@@ -44,16 +47,18 @@ class AuditDuty:
 
     name = "audit"
 
-    def __init__(self, log: Log, history: History, signers: Callable[[], Sequence[Signer]], terms: Terms) -> None:
+    def __init__(
+        self, log: Log, signers: Callable[[], Sequence[Signer]], terms: Terms, archive: str | None = None
+    ) -> None:
         self._log = log
-        self._history = history
+        self._archive = archive
         self._signers = signers
         self._terms = terms
 
     async def follow(self, shard: int, epoch: int) -> None:
         """Sign a shard's commits until cancelled."""
         del epoch  # two nodes may sign the same commits; that is no contradiction
-        follower = await begin(self._log, self._history, shard)
+        follower = await begin(self._log, await self._history(), shard)
         loop = asyncio.get_running_loop()
         due_at = loop.time() + self._terms.every_ms / 1_000
         unpushed: list[str] = []
@@ -64,8 +69,17 @@ class AuditDuty:
             if loop.time() >= due_at or unpushed:
                 due_at = loop.time() + self._terms.every_ms / 1_000
                 unpushed = await self._push(unpushed)
-            wait_ms = max(1, int((due_at - loop.time()) * 1_000))
-            await self._log.wait({(EVENTS, shard): follower.position}, wait_ms)
+            await asyncio.sleep(min(LOOK_EVERY_MS, self._terms.every_ms) / 1_000)
+
+    async def _history(self) -> History:
+        if self._archive is None:
+            return History(self._log)
+        from ..archive.reader import Archive  # noqa: PLC0415 - it needs pyarrow
+
+        try:
+            return History(self._log, await Archive.open(self._archive))
+        except ValidationFailed:  # it is about to be made
+            return History(self._log)
 
     async def _push(self, notes: list[str]) -> list[str]:
         """Bring notes to the witness; return those that it does not have yet."""

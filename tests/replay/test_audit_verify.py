@@ -460,7 +460,7 @@ def test_a_node_signs_what_its_shards_do_tells_the_witness_and_then_rests(tmp_pa
     async def main() -> None:
         log = await SqliteLog.open(tmp_path / "log.db", partitions=PARTITIONS)
         history = History(log)
-        duty = AuditDuty(log, history, keys.signers, Terms(every_commits=5, every_ms=200, witness=str(witness)))
+        duty = AuditDuty(log, keys.signers, Terms(every_commits=5, every_ms=200, witness=str(witness)))
         async with Node(log, [hms_app], name="node", duties=[duty]) as node, connect(log, name="tester") as client:
             await node.wait_owning(PARTITIONS)
             for number in range(12):

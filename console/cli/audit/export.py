@@ -5,9 +5,9 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from ..archive_options import ArchiveOption
 from ..instants import instant_us
 from ..options import DEFAULTS, Options
-from ..replay_options import ArchiveOption
 from ..show import write_line
 from .places import history_of
 

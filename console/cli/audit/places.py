@@ -5,9 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from ....replay.audit.errors import NotAProof
 from ....replay.audit.keys import KeyFolder
@@ -18,14 +16,6 @@ from ..exit_codes import Exit, Stop
 
 if TYPE_CHECKING:
     from ....replay.history import History
-
-TrustOption: TypeAlias = Annotated[
-    Path | None, Parameter(help="File of the public keys that count, one a line, as `hms audit key show` prints them")
-]
-WitnessOption: TypeAlias = Annotated[
-    str | None,
-    Parameter(env_var="HMS_WITNESS", help="A file or an http(s) URL outside, which is told every checkpoint"),
-]
 
 
 def audit_folder() -> Path:
@@ -60,8 +50,8 @@ def notes_of(path: Path) -> list[Note]:
 
 @asynccontextmanager
 async def history_of(url: str, archive: str | None) -> AsyncIterator["History"]:
-    """Open a log with its archive, where one is named."""
-    from ..replay_options import history_of as opened  # noqa: PLC0415 - it imports more than keys need
+    """Open a log that exists with its archive: the one that is named, else the one that the log knows of and this host sees."""
+    from ..whole_history import whole_history  # noqa: PLC0415 - it imports more than keys need
 
-    async with opened(url, archive) as history:
-        yield history
+    async with whole_history(url, archive) as whole:
+        yield whole.history

@@ -7,12 +7,13 @@ from cyclopts import Parameter
 
 from ....replay.audit.errors import NotAProof
 from ....replay.audit.note import Note
+from ..archive_options import ArchiveOption
+from ..audit_options import TrustOption
 from ..exit_codes import Exit, Stop
 from ..options import DEFAULTS, Options
 from ..plain_value import envelope_item, instant, plain
-from ..replay_options import ArchiveOption
 from ..show import say, show_one, write
-from .places import TrustOption, history_of, notes_of, trust_of
+from .places import history_of, notes_of, trust_of
 
 
 async def prove(

@@ -1,9 +1,10 @@
 """`hms audit sign`: sign the history now, as nodes do every minute."""
 
+from ..archive_options import ArchiveOption
+from ..audit_options import WitnessOption
 from ..options import DEFAULTS, Options
-from ..replay_options import ArchiveOption
 from ..show import Columns, show_list
-from .places import WitnessOption, history_of, key_folder
+from .places import history_of, key_folder
 
 _COLUMNS: Columns = {"SHARD": "shard", "COMMITS": "size", "ROOT": "root"}
 

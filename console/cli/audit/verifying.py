@@ -14,13 +14,14 @@ from ....replay.audit.memory import memory_file, recall, remember
 from ....replay.audit.reading import Place, Reader
 from ....replay.audit.verify import UNANCHORED, Anchors, Result, ShardResult
 from ....replay.audit.verify import verify as verified
+from ..archive_options import ArchiveOption
+from ..audit_options import TrustOption
 from ..exit_codes import Exit
 from ..instants import instant_us
 from ..options import DEFAULTS, Options
 from ..plain_value import instant, instant_of_us
-from ..replay_options import ArchiveOption
 from ..show import Columns, say, show_list, show_one, write
-from .places import TrustOption, audit_folder, history_of, notes_of, trust_of
+from .places import audit_folder, history_of, notes_of, trust_of
 
 COLUMNS: Final[Columns] = {
     "SHARD": "shard",

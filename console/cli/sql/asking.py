@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from ....replay.history import AsOf, History
+from ....replay.history import AsOf
 from ....replay.sql.catalog import SOURCES, Catalog, own_schemas
 from ....replay.sql.composed import COMPOSED
 from ....replay.sql.errors import QueryRefused
@@ -15,10 +15,10 @@ from ....replay.sql.named_query import named, parse, shipped
 from ....replay.sql.session import Answer, Session
 from ..exit_codes import Exit, Stop
 from ..instants import instant_us
-from ..opened import reading
 from ..options import Form as ListForm
 from ..plain_value import instant_of_us
 from ..show import Columns, say
+from ..whole_history import whole_history
 from .forms import form_of
 from .options import SqlOptions
 
@@ -37,16 +37,11 @@ _LIST: Final[Columns] = {"NAME": "name", "KIND": "kind", "WHAT": "what"}
 async def opened(options: SqlOptions) -> AsyncIterator[Session]:
     """Open a session on a log that exists, with its archive if one is named."""
     limits = default_limits(options.timeout_ms, options.memory_mb)
-    async with reading(options.url) as log:
-        if options.archive is None:
-            async with Session(History(log), limits=limits) as session:
-                yield session
-            return
-        from ....replay.archive.reader import Archive  # noqa: PLC0415 - for who has one
-
-        archive = await Archive.open(options.archive)
-        async with Session(History(log, archive), archive, limits) as session:
-            yield session
+    async with (
+        whole_history(options.url, options.archive) as whole,
+        Session(whole.history, whole.archive, limits) as session,
+    ):
+        yield session
 
 
 async def ask(text: str, given: tuple[str, ...], options: SqlOptions, *, follow: bool) -> int:

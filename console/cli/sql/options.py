@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from ..archive_options import ArchiveOption
 from ..log_address import log_url
 from ..options import LogOption
 
@@ -21,10 +22,7 @@ class SqlOptions:
     form: Annotated[SqlForm, Parameter(name=("--output", "-o"), help="text for people; json, jsonl, csv, parquet")] = (
         "text"
     )
-    archive: Annotated[
-        str | None,
-        Parameter(name="--archive", env_var="HMS_ARCHIVE", help="Folder of the archive, for what the log has deleted"),
-    ] = None
+    archive: ArchiveOption = None
     memory_mb: Annotated[
         int | None,
         Parameter(

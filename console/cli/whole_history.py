@@ -1,0 +1,46 @@
+"""A log that exists with its archive, as one history."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...core.errors import ValidationFailed
+from ...core.log.port import Log
+from ...replay.history import History
+from .opened import reading
+from .show import say
+
+if TYPE_CHECKING:
+    from ...replay.archive.reader import Archive
+
+
+class Whole(NamedTuple):
+    """The history, and what it is made of."""
+
+    history: History
+    log: Log
+    archive: "Archive | None"
+
+
+@asynccontextmanager
+async def whole_history(url: str, archive: str | None) -> AsyncIterator[Whole]:
+    """Open both; the archive is the one that is named, else the one that the log knows of, if this host sees it."""
+    async with reading(url) as log:
+        opened = await _archive(log, archive)
+        yield Whole(History(log, opened), log, opened)
+
+
+async def _archive(log: Log, given: str | None) -> "Archive | None":
+    from ...replay.archive.binding import bound_archive  # noqa: PLC0415 - it imports pyarrow, which help does not need
+    from ...replay.archive.reader import Archive  # noqa: PLC0415
+
+    if given is not None:
+        return await Archive.open(given)
+    bound = await bound_archive(log)
+    if bound is None:
+        return None
+    try:
+        return await Archive.open(bound.url)
+    except ValidationFailed as error:
+        say(f"hms: only what the log holds, without its archive: {error}")
+        return None
