@@ -115,15 +115,18 @@ class _Restoring:
                     self._left_out += 1
 
     def _checkpoints(self) -> dict[Place, PartitionCopy]:
-        """Return the snapshots' checkpoints of the shards whose first events are gone."""
-        found: dict[Place, PartitionCopy] = {}
-        for shard in range(self._archive.partitions):
-            state = self._archive.state(shard)
-            if state.snapshot is not None and _start(state, EVENTS, shard) > 0:
-                table = read_table(self._archive.folder.root / state.snapshot.path, (*RECORD_COLUMNS, "headers"))
-                records = records_of(by_position(table), CHECKPOINTS, shard)
-                found[CHECKPOINTS, shard] = PartitionCopy(0, records[-1].offset + 1, records)
-        return found
+        """Return the snapshots' checkpoints of the shards whose first events are gone; of the others that theirs are gone."""
+        return {(CHECKPOINTS, shard): self._checkpoints_of(shard) for shard in range(self._archive.partitions)}
+
+    def _checkpoints_of(self, shard: int) -> PartitionCopy:
+        state = self._archive.state(shard)
+        if state.snapshot is None or _start(state, EVENTS, shard) == 0:
+            return PartitionCopy(
+                1, 1, ()
+            )  # some were there: who verifies a commit's writes must not take them for forged
+        table = read_table(self._archive.folder.root / state.snapshot.path, (*RECORD_COLUMNS, "headers"))
+        records = records_of(by_position(table), CHECKPOINTS, shard)
+        return PartitionCopy(0, records[-1].offset + 1, records)
 
     def _is_all(self) -> bool:
         """Tell whether nothing is left out, so that the log may go on in this archive."""
