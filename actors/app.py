@@ -13,6 +13,7 @@ from .hosts import host
 from .meta import meta_supervisor
 from .runtime import runtime_supervisor
 from .task import task
+from .telemetry import telemetry
 
 hms_app: Final = App(
     "hms",
@@ -24,5 +25,6 @@ hms_app: Final = App(
     runtime_supervisor,
     task,
     audit,
+    telemetry,
     outside=(ComponentCommand, RunHook, RenewLease),
 )

@@ -30,6 +30,7 @@ from . import (
     task_parameters,
     task_protocol,
     task_record,
+    telemetry,
 )
 from .record import Record
 
@@ -55,6 +56,7 @@ MODULES: Final = (
     task_parameters,
     task_protocol,
     task_record,
+    telemetry,
 )
 
 

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "sql": ("hms.console.cli.sql:app", "Questions to the whole history, in SQL"),
     "incident": ("hms.console.cli.incident:app", "Incidents: what went wrong, and the story of each"),
     "replay": ("hms.console.cli.replay:app", "The past: states, differences, proofs, other code"),
+    "metric": ("hms.console.cli.metric:app", "Measurements of others, as telemetry"),
     "analysis": ("hms.console.cli.analysis:app", "What is unusual in numbers, and what most likely caused an incident"),
     "dead-letter": ("hms.console.cli.dead_letter:app", "Messages that could not be handled"),
     "schema": ("hms.console.cli.schema:app", "Schemas: of HMS, and of the log"),

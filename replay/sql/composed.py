@@ -45,11 +45,16 @@ def _task_transitions() -> str:
 
 _HEARTBEAT: Final = (
     "SELECT substring(record_key, 11) AS component, '{metric}' AS metric, envelope.sent_at AS sampled_at, "
-    "{metric}::DOUBLE AS value, incarnation, shard, position FROM component_heartbeat"
+    "{metric}::DOUBLE AS value, incarnation, shard, position, topic, appended_at FROM component_heartbeat"
 )
 _FIGURES: Final = (
     "SELECT record_key AS component, unnest(map_keys(metrics)) AS metric, envelope.sent_at AS sampled_at, "
-    "unnest(map_values(metrics))::DOUBLE AS value, NULL::BIGINT AS incarnation, shard, position FROM supervisor_heard"
+    "unnest(map_values(metrics))::DOUBLE AS value, NULL::BIGINT AS incarnation, shard, position, topic, appended_at "
+    "FROM supervisor_heard"
+)
+_IMPORTED: Final = (
+    'SELECT component, metric, one."at" AS sampled_at, one.value AS value, NULL::BIGINT AS incarnation, shard, position, '
+    "topic, appended_at FROM (SELECT *, unnest(samples) AS one FROM samples_imported)"
 )
 
 _SEEN: Final = (
@@ -83,9 +88,11 @@ COMPOSED: Final[dict[str, Composed]] = {
         f"WITH seen AS ({_SEEN}) SELECT * FROM seen UNION ALL SELECT * FROM ({_MET}) AS met WHERE NOT EXISTS ({_WITHIN})",  # noqa: S608
     ),
     "metric_samples": Composed(
-        "A row per figure of a component or supervisor: metric, time, value",
-        ("component_heartbeat", "supervisor_heard"),
-        " UNION ALL ".join([*(_HEARTBEAT.format(metric=name) for name in ("cpu_percent", "rss_mb")), _FIGURES]),
+        "A row per figure of a component or supervisor, imported ones too: metric, time, value",
+        ("component_heartbeat", "supervisor_heard", "samples_imported"),
+        " UNION ALL ".join(
+            [*(_HEARTBEAT.format(metric=name) for name in ("cpu_percent", "rss_mb")), _FIGURES, _IMPORTED]
+        ),
     ),
     "restarts": Composed(
         "A row whenever a component was started again to heal it, by its group or by its host",
