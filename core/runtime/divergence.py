@@ -13,7 +13,7 @@ class Divergence(NamedTuple):
     """One input that was answered otherwise than recorded; `offset` is the commit record's in `hms.events`.
 
     `lane` 0 to 3 and `position` name the message, 4 a timer and its generation. `field` is `verdict`, `answer`, `timer`,
-    `events[N].FIELD`, `sends[N]...`, `effects`, `evolve` or `digest_read`.
+    `events[N].FIELD`, `sends...`, `effects`, `evolve`, `decide` (it is not the same each time) or `digest_read`.
     """
 
     shard: int

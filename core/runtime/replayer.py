@@ -153,7 +153,10 @@ class Replayer:
         if self._is_recorded(turn, transaction):
             return turn, []
         self._go_back(before)
-        return self._one_by_one(transaction, inbounds)
+        again, found = self._one_by_one(transaction, inbounds)
+        if not found and self._is_recorded(again, transaction):
+            found = [self._of_commit(transaction, "decide", "the same each time", "another outcome the second time")]
+        return again, found
 
     def _freely(self, transaction: Transaction, inbounds: Sequence[Inbound | None]) -> tuple[Turn, list[Divergence]]:
         """Decide all of a commit and leave the actors as they are then."""

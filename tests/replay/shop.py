@@ -11,7 +11,7 @@ from hms.core.app import App
 from hms.core.client import connect
 from hms.core.errors import Refused
 from hms.core.log import open_log
-from hms.core.log.port import CO_PARTITIONED, SCHEMAS, Log
+from hms.core.log.port import CHECKPOINTS, CO_PARTITIONED, SCHEMAS, Log
 from hms.core.log.sqlite import SqliteLog
 from hms.core.runtime.node import Node
 from hms.replay.apps import load_app

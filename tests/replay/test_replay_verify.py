@@ -234,3 +234,12 @@ def test_an_event_that_has_grown_a_field_is_compared_in_the_schema_that_it_was_r
         await log.close()
 
     asyncio.run(main())
+
+
+def test_a_decide_that_is_not_the_same_each_time_is_named(tmp_path: Path, shop_log: str) -> None:
+    once = "        case Deposit() if not seen and not seen.append(1):\n            raise ValueError\n        case Deposit():\n"
+    code, found = by_changed(
+        tmp_path, shop_log, ("class Balance", "seen = []\nclass Balance"), ("        case Deposit():\n", once)
+    )
+    assert code == 9
+    assert "decide" in {one["field"] for one in found}

@@ -1,0 +1,77 @@
+"""One history as a file: hms replay export and check."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hms.actors.app import hms_app
+from hms.core.errors import ValidationFailed
+from hms.replay.fixtures import check
+
+from ..command import HMS
+from . import shop as shops
+from .conftest import Hms
+
+
+@pytest.fixture
+def anna(hms: Hms, tmp_path: Path, shop_log: str) -> Path:
+    path = tmp_path / "anna.jsonl"
+    before = shops.marks_of(shop_log)
+    code, _, err = hms("replay", "export", "account/anna", str(path), "--log", shop_log)
+    assert code == 0, err
+    assert shops.marks_of(shop_log) == before, "promise 8"
+    return path
+
+
+def checked(folder: Path, fixture: Path, *changes: tuple[str, str]) -> tuple[int, list[dict[str, str]]]:
+    shops.write_module(folder, *changes)
+    command = [*HMS, "replay", "check", str(fixture), "--app", shops.APP, "-o", "json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_history_holds_for_the_code_that_made_it(anna: Path, shop_log: str) -> None:
+    found = check(anna, [hms_app, shops.shop()])
+    assert (found.actor, found.divergences) == ("account/anna", [])
+    assert found.inputs >= 16, shop_log
+
+
+def test_a_fixture_holds_the_actors_own_records_alone(anna: Path) -> None:
+    lines = [json.loads(line) for line in anna.read_text().splitlines()]
+    assert lines[0]["actor"] == "account/anna"
+    assert lines[0]["sends_known"]
+    assert len({event["key"] for line in lines[1:] for event in line["events"]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        ("accept(Deposited(cents=message.cents)", "accept(Deposited(cents=message.cents + 1)", "events[0].cents"),
+        ("Deposit(cents=message.cents))\n", "Deposit(cents=message.cents + 1))\n", "sends.cents"),
+        ("send=[credit], ", "", "sends"),
+    ],
+)
+def test_code_that_decides_otherwise_does_not_hold(
+    tmp_path: Path, anna: Path, before: str, after: str, field: str
+) -> None:
+    code, found = checked(tmp_path / "code", anna, (before, after))
+    assert code == 9
+    assert field in {one["field"] for one in found}
+
+
+def test_nothing_is_written_for_an_actor_that_was_never_told_anything(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    path = tmp_path / "nobody.jsonl"
+    code, _, err = hms("replay", "export", "account/nobody", str(path), "--log", shop_log)
+    assert (code, list(tmp_path.iterdir())) == (3, [])
+    assert "has never been sent anything" in err
+
+
+@pytest.mark.parametrize("text", ["", "{}", "not JSON\n", '{"kind": "hms.fixture", "format": 99}\n'])
+def test_what_is_no_fixture_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_text(text)
+    with pytest.raises(ValidationFailed, match=r"other\.jsonl"):
+        check(path, [hms_app])
