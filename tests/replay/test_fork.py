@@ -1,0 +1,122 @@
+"""The past goes on otherwise, in a log of its own: hms replay fork."""
+
+import json
+import subprocess
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ..command import HMS
+from . import shop as shops
+from .conftest import Hms
+from .test_past import events
+
+
+def forked(hms: Hms, url: str, file: Path, at: str, *arguments: str) -> dict[str, object]:
+    before = shops.marks_of(url)
+    code, out, err = hms(
+        "replay", "fork", str(file), "--at", at, "--app", shops.APP, "--log", url, "-o", "json", *arguments
+    )
+    assert code == 0, err
+    assert shops.marks_of(url) == before, "promise 8"
+    return json.loads(out)
+
+
+def at_event(hms: Hms, url: str, actor: str, number: int) -> str:
+    return str(events(hms, url, actor)[number]["envelope"]["at"])
+
+
+@pytest.mark.parametrize("number", [0, 5, 12])
+def test_the_same_code_and_the_recorded_inputs_lead_to_the_same_states(
+    hms: Hms, tmp_path: Path, shop_log: str, number: int
+) -> None:
+    file = tmp_path / "fork.db"
+    found = forked(hms, shop_log, file, at_event(hms, shop_log, "account/anna", number), "--until", "now")
+    fields = {(one["actor"], one["field"]) for one in found["deviations"]}
+    assert not [field for field in fields if field[1] == "cents"], fields
+    assert found["inputs"] > 0
+
+
+def test_a_fork_is_a_log_that_every_command_reads_and_that_verifies(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    file = tmp_path / "fork.db"
+    forked(hms, shop_log, file, at_event(hms, shop_log, "account/anna", 7))
+    url = f"sqlite:{file}"
+    assert hms("replay", "verify", "--app", shops.APP, "--log", url)[0] == 0
+    assert hms("log", "verify", "--log", url)[0] == 0
+    _, out, _ = hms("replay", "state", "account/anna", "--app", shops.APP, "--log", url, "-o", "json")
+    assert json.loads(out)["state"]["cents"] == 700
+
+
+def test_up_to_the_cut_a_fork_holds_what_the_log_holds_at_the_same_places(
+    hms: Hms, tmp_path: Path, shop_log: str
+) -> None:
+    file, at = tmp_path / "fork.db", at_event(hms, shop_log, "account/anna", 9)
+    forked(hms, shop_log, file, at, "--inputs", "none")
+    mine = [one for one in events(hms, f"sqlite:{file}", "account/anna") if one["envelope"]["at"] <= at]
+    theirs = [one for one in events(hms, shop_log, "account/anna") if one["envelope"]["at"] <= at]
+    assert mine == theirs
+
+
+def test_without_inputs_nothing_more_comes_from_outside(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    file = tmp_path / "fork.db"
+    found = forked(hms, shop_log, file, at_event(hms, shop_log, "account/anna", 4), "--inputs", "none")
+    assert found["inputs"] == 0
+    _, out, _ = hms("replay", "state", "account/anna", "--app", shops.APP, "--log", f"sqlite:{file}", "-o", "json")
+    assert json.loads(out)["state"]["cents"] == 500
+
+
+def test_injected_messages_are_decided_and_differ_from_reality(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    message = {"to": "account/dora", "type": f"{shops.MODULE}.Deposit", "data": {"cents": 5}, "after_ms": 1}
+    more = {"to": "account/anna", "type": f"{shops.MODULE}.Transfer", "data": {"cents": 7, "to": "dora"}, "after_ms": 2}
+    file = tmp_path / "what-if.jsonl"
+    file.write_text(f"{json.dumps(message)}\n{json.dumps(more)}\n")
+    at = at_event(hms, shop_log, "account/anna", 4)
+    found = forked(hms, shop_log, tmp_path / "fork.db", at, "--inputs", str(file), "--until", "now")
+    assert found["injected"] == 2
+    values = {(one["actor"], one["field"]): one.get("fork") for one in found["deviations"]}
+    assert values["account/anna", "cents"] == 493
+    assert values["account/dora", ""]["cents"] == 12
+
+
+def test_other_code_goes_another_way(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    folder = shops.write_module(
+        tmp_path / "code", ("accept(Deposited(cents=message.cents)", "accept(Deposited(cents=message.cents + 1)")
+    )
+    at = at_event(hms, shop_log, "account/anna", 4)
+    command = [*HMS, "replay", "fork", "fork.db", "--at", at, "--code", str(folder), "--app", shops.APP]
+    done = subprocess.run(
+        [*command, "--log", shop_log, "-o", "json"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    values = {(one["actor"], one["field"]): (one["reality"], one["fork"]) for one in found["deviations"]}
+    assert values["account/anna", "cents"] == (700, 705), "five of the ten deposits came after the cut"
+
+
+def test_time_is_virtual_half_an_hour_takes_a_second(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    at = at_event(hms, shop_log, "account/anna", 11)  # a transfer, whose reminder is due 30 ms later
+    file = tmp_path / "fork.db"
+    later = (datetime.fromisoformat(at) + timedelta(minutes=30)).isoformat()
+    forked(hms, shop_log, file, at, "--inputs", "none", "--until", later)
+    reminded = [one for one in events(hms, f"sqlite:{file}", "account/anna") if "Reminded" in one["envelope"]["type"]]
+    assert len(reminded) == 1
+
+
+def test_a_file_that_is_there_is_never_written_over(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    file = tmp_path / "fork.db"
+    file.write_text("mine")
+    code, _, err = hms("replay", "fork", str(file), "--at", "-1s", "--app", shops.APP, "--log", shop_log)
+    assert (code, file.read_text()) == (2, "mine")
+    assert "is there already" in err
+
+
+def test_a_message_that_no_app_takes_is_refused_with_its_line(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    file = tmp_path / "wrong.jsonl"
+    file.write_text('{"to": "account/anna", "type": "no.Such", "data": {}}\n')
+    code, _, err = hms(
+        *("replay", "fork", str(tmp_path / "fork.db"), "--at", "-1s", "--inputs", str(file)),
+        *("--app", shops.APP, "--log", shop_log),
+    )
+    assert code == 1
+    assert "wrong.jsonl:1" in err
