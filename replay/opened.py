@@ -3,20 +3,38 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from ..core.errors import ValidationFailed
 from ..core.log.open import open_log
+from ..core.log.port import Log
+from ..core.runtime.archived import ARCHIVE_SETTING
 from .history import History
 
 
 @asynccontextmanager
 async def opened(url: str, archive: str | None = None) -> AsyncIterator[History]:
-    """Open a log, and its archive where one is named, as one history."""
+    """Open a log and its archive, the one that is named or the one that the log knows of, as one history.
+
+    An archive that only the log names and that cannot be seen from here is left out: what then is missing is said when
+    it is read.
+    """
     log = await open_log(url)
     try:
-        if archive is None:
-            yield History(log)
-        else:
-            from .archive.reader import Archive  # noqa: PLC0415 - it needs pyarrow
-
-            yield History(log, await Archive.open(archive))
+        yield await _history(log, archive)
     finally:
         await log.close()
+
+
+async def _history(log: Log, named: str | None) -> History:
+    if named is None and await log.get_setting(ARCHIVE_SETTING) is None:
+        return History(log)
+    from .archive.binding import bound_archive  # noqa: PLC0415 - it needs pyarrow
+    from .archive.reader import Archive  # noqa: PLC0415
+
+    if named is not None:
+        return History(log, await Archive.open(named))
+    bound = await bound_archive(log)
+    try:
+        archive = None if bound is None else await Archive.open(bound.url)
+    except (ValidationFailed, OSError):
+        return History(log)
+    return History(log, archive if bound is not None and archive and archive.identity.id == bound.archive else None)

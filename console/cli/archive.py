@@ -106,19 +106,20 @@ async def status(*, archive: ArchiveOption = None, options: Options = DEFAULTS) 
 
 @app.command
 async def verify(*, archive: ArchiveOption = None, options: Options = DEFAULTS) -> int:
-    """Check every file against its manifest, every position, and the chain of commits; exit 1 if anything is wrong.
+    """Check every file against its manifest, every position, the chain of commits, tombstones; exit 1 if anything is wrong.
 
     It reads the archive alone and needs no log when `--archive` is given. JSON: an array of `shard, files, records,
     bytes, commits, tombstones, gaps, last_sequence, findings[]`.
     """
     from ...replay.archive.reader import Archive  # noqa: PLC0415 - as above
+    from ...replay.archive.signing import wrong_signature  # noqa: PLC0415
     from ...replay.archive.verify import verify as verified  # noqa: PLC0415
 
     if archive is None:
         async with reading(options.url) as log:
             archive = await archive_url(log, None)
     found = await Archive.open(archive)
-    reports = [verified(found, shard) for shard in range(found.partitions)]
+    reports = [verified(found, shard, wrong_signature) for shard in range(found.partitions)]
     show_list([{**one._asdict(), "findings": list(one.findings)} for one in reports], options.form, VERIFY_COLUMNS)
     for report in reports:
         for finding in report.findings:
@@ -143,7 +144,9 @@ async def compact(
     """
     from ...replay.archive.archiver import Archiver  # noqa: PLC0415 - as above
     from ...replay.archive.last_commit import last_commit  # noqa: PLC0415
+    from ...replay.archive.signing import sign_with  # noqa: PLC0415
     from ...replay.archive.upkeep import Upkeep  # noqa: PLC0415
+    from .audit.places import key_folder  # noqa: PLC0415
 
     async with reading(options.url) as log:
         archiver = await Archiver.open(await archive_url(log, archive), log, owner=_owner())
@@ -152,7 +155,9 @@ async def compact(
         for shard in range(log.partitions):
             writer = archiver.writer(shard, (await last_commit(log, shard)).epoch)
             await archiver.catch_up(writer)
-            items.append((await Upkeep(archiver, writer, policy=policy).run())._asdict())
+            items.append(
+                (await Upkeep(archiver, writer, policy=policy, sign=sign_with(key_folder().signers)).run())._asdict()
+            )
         show_list(items, options.form, KEPT_COLUMNS)
 
 

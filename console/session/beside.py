@@ -21,9 +21,12 @@ def beside(log: Log, node: str, archive: str | None, witness: str | None = None)
     from ...replay.archive.cold import ColdHistory  # noqa: PLC0415 - it imports pyarrow
     from ...replay.archive.duty import ArchiveDuty  # noqa: PLC0415
     from ...replay.archive.folder import folder_of  # noqa: PLC0415
+    from ...replay.archive.signing import sign_with  # noqa: PLC0415
+    from ..cli.audit.places import key_folder  # noqa: PLC0415
 
     folder = str(folder_of(archive))
-    return Beside((ArchiveDuty(folder, log, node), _audit(log, folder, witness)), ColdHistory(log, folder))
+    archiving = ArchiveDuty(folder, log, node, sign=sign_with(key_folder().signers))
+    return Beside((archiving, _audit(log, folder, witness)), ColdHistory(log, folder))
 
 
 def _audit(log: Log, archive: str | None, witness: str | None) -> Duty:

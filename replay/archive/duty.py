@@ -6,6 +6,7 @@ from typing import Final
 from ...core.log.port import Log
 from .archiver import Archiver
 from .disk import Disk
+from .expiry import Sign
 from .upkeep import Upkeep
 
 INTERVAL_S: Final = 30.0
@@ -20,11 +21,19 @@ class ArchiveDuty:
     name = "archive"
 
     def __init__(
-        self, url: str, log: Log, owner: str, *, interval_s: float = INTERVAL_S, upkeep_every: int = UPKEEP_EVERY
+        self,
+        url: str,
+        log: Log,
+        owner: str,
+        *,
+        sign: Sign | None = None,
+        interval_s: float = INTERVAL_S,
+        upkeep_every: int = UPKEEP_EVERY,
     ) -> None:
         self._url = url
         self._log = log
         self._owner = owner
+        self._sign = sign
         self._interval_s = interval_s
         self._upkeep_every = upkeep_every
         self._disk = Disk()
@@ -43,7 +52,7 @@ class ArchiveDuty:
             await archiver.catch_up(writer)
             if rounds % self._upkeep_every == self._upkeep_every - 1:
                 async with self._upkeeping:
-                    await Upkeep(archiver, writer).run()
+                    await Upkeep(archiver, writer, sign=self._sign).run()
             rounds += 1
             await asyncio.sleep(self._interval_s)
 

@@ -12,13 +12,16 @@ from hms.core.log.open import open_log
 from hms.core.runtime.node import Node
 from hms.core.runtime.view import View
 from hms.replay.archive.archiver import Archiver
-from hms.replay.archive.errors import ArchiveDamaged, ArchiveMismatch
+from hms.replay.archive.errors import ArchiveDamaged, ArchiveMismatch, HistoryGap
 from hms.replay.archive.policy import Policy
 from hms.replay.archive.reader import Archive
 from hms.replay.archive.restore import restore
+from hms.replay.archive.signing import sign_with, wrong_signature
 from hms.replay.archive.upkeep import Upkeep
 from hms.replay.archive.verify import verify
+from hms.replay.audit.keys import KeyFolder
 from hms.replay.history import History
+from hms.replay.opened import opened
 
 from .archived import Add, archived, count, counters, everything, filled, run_archive
 from .test_archive_upkeep import checkpointed
@@ -172,5 +175,44 @@ def test_history_over_the_archive_alone_reads_everything(tmp_path: Path) -> None
         for place, records in before.items():
             found = [one async for some in history.records(*place, 0, as_of.positions[place]) for one in some]
             assert [one.value for one in found] == [one.value for one in records]
+
+    asyncio.run(main())
+
+
+def test_a_tombstone_is_signed_and_a_changed_one_is_found(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10, partitions=1)
+        archiver = await Archiver.open(str(tmp_path / "archive"), log, owner="test")
+        writer = archiver.writer(0, 1)
+        await archiver.catch_up(writer)
+        keys = KeyFolder(tmp_path / "keys", "node-1")
+        policy = Policy(keep={"counters.Add": "0s"})
+        await Upkeep(archiver, writer, policy=policy, sign=sign_with(keys.signers)).run()
+        archive = await Archive.open(tmp_path / "archive")
+        assert verify(archive, 0, wrong_signature).findings == ()
+        (stone,) = archive.tombstones()
+        archive.state(0).tombstones[0] = stone.model_copy(update={"rows": stone.rows - 1})
+        assert "not signed by node-1" in verify(archive, 0, wrong_signature).findings[0]
+        archive.state(0).tombstones[0] = stone.model_copy(update={"signature": None})
+        assert "expected a signature, got none" in verify(archive, 0, wrong_signature).findings[0]
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_history_finds_the_archive_that_its_log_knows_of(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 20, partitions=1)
+        archive = await run_archive(tmp_path / "archive", log)
+        before = (await everything(log))[EVENTS, 0]
+        await log.trim(EVENTS, 0, 5)
+        await log.close()
+        async with opened(f"sqlite:{tmp_path / 'log.db'}") as history:
+            found = [one async for some in history.records(EVENTS, 0, 0, len(before)) for one in some]
+            assert found == before
+        archive.folder.root.rename(tmp_path / "away")
+        async with opened(f"sqlite:{tmp_path / 'log.db'}") as history:
+            with pytest.raises(HistoryGap, match="from position 0 to below 5"):
+                _ = [some async for some in history.records(EVENTS, 0, 0, len(before))]
 
     asyncio.run(main())
