@@ -53,9 +53,14 @@ async def trim(writer: ShardWriter, log: Log, policy: Policy, trust: Trust) -> T
 
 
 async def needed_from(log: Log, shard: int, state: ShardState) -> dict[str, int]:
-    """Return, of each topic, below which position the log is needed for nothing: handled, checkpointed and archived."""
+    """Return, of each topic, below which position the log is needed for nothing: handled, checkpointed and archived.
+
+    The outbox is not among them: who it is for may not have read it yet, so its own age decides.
+    """
     bounds = {
-        topic: state.covered[topic][1] for topic, _ in places_of(shard) if topic != SCHEMAS and topic in state.covered
+        topic: state.covered[topic][1]
+        for topic, _ in places_of(shard)
+        if topic not in {SCHEMAS, OUTBOX} and topic in state.covered
     }
     if EVENTS in bounds:
         bounds[EVENTS] = min(bounds[EVENTS], await low_water(log, shard))
