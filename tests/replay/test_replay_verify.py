@@ -11,7 +11,7 @@ import pytest
 
 from hms import App, Behaviour, Context, Decision, Event, Message, State, accept
 from hms.core.client import connect
-from hms.core.log.port import CHECKPOINTS
+from hms.core.log.port import CHECKPOINTS, NORMAL
 from hms.core.log.sqlite import SqliteLog
 from hms.core.log.sqlite.layout import Layout
 from hms.core.runtime.installed import Behaviours
@@ -21,6 +21,7 @@ from hms.replay.history import History
 from hms.replay.schemas import learn_schemas
 from hms.replay.verify.run import Subject, Verification, verify
 from hms.replay.verify.shard import verify_shard
+from hms.schemas import partition_of
 
 from ..command import HMS
 from . import shop as shops
@@ -157,7 +158,8 @@ def test_a_message_that_was_changed_in_its_lane_is_found(tmp_path: Path, shop_lo
     shutil.copyfile(shop_log.removeprefix("sqlite:"), path)
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT position, value FROM records WHERE instr(value, ?)", (b"order-0",)).fetchall()
-        position, value = min(rows)
+        lane = Layout(shops.PARTITIONS).places[NORMAL, partition_of("account/anna", shops.PARTITIONS)].base
+        position, value = next(row for row in rows if lane <= row[0] < lane + (1 << 30))
         connection.execute("UPDATE records SET value = ? WHERE position = ?", (value.replace(b"ben", b"bob"), position))
     connection.close()
     found = verified(f"sqlite:{path}").first()
