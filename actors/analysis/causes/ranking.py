@@ -13,7 +13,7 @@ from .graph import CallGraph
 from .shift import Around
 from .suspects import Metrics, Suspect, suspects
 
-LOOK_BACK_US: Final = 300_000_000
+LOOK_BACK_US: Final = 180_000_000
 LOOK_AHEAD_US: Final = 600_000_000
 STEPS_BACK: Final = 6
 STEPS_AHEAD: Final = 12
@@ -24,10 +24,12 @@ OWN: Final = 1.0
 UNEXPLAINED: Final = 1.0
 ANSWER: Final = 0.35
 FELT: Final = 0.25
-FIRST: Final = 0.5
+FIRST: Final = 0.25
 FIRST_MAX: Final = 2.0
 FARTHER: Final = 0.9
 """With every call in between an answer explains less of another."""
+SURE: Final = 2.0
+"""A callee that answers this badly explains whatever its callers do: symptoms may well be stronger than their cause."""
 DARK: Final = 0.3
 """A component without metrics is suspected by so much of what its callers cannot explain."""
 
@@ -97,7 +99,8 @@ def _unexplained(suspect: Suspect, found: Mapping[str, Suspect], graph: CallGrap
     }
     worst = max(explained, key=lambda callee: (explained[callee], callee), default=None)
     less = 0.0 if worst is None else explained[worst]
-    score = UNEXPLAINED * max(suspect.answer - less, 0.0) + ANSWER * suspect.answer
+    share = min(less / min(suspect.answer, SURE), 1.0) if suspect.answer > 0 else 0.0
+    score = UNEXPLAINED * suspect.answer * (1.0 - share) + ANSWER * suspect.answer
     told = [evidence.calls("explained_by", worst, less)] if worst is not None and min(less, suspect.answer) > 0 else []
     return Told(score, told)
 

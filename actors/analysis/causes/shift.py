@@ -19,7 +19,7 @@ DRIFT: Final = 1.0
 """The slack of the CUSUM, in spreads; what a metric strays within it adds up to nothing."""
 CLIP: Final = 6.0
 """One sample counts for so many spreads at most in the CUSUM: an onset needs several, or comes where several begin."""
-EFFECT_MAX: Final = 1_000.0
+EFFECT_MAX: Final = 100.0
 MAD_TO_SPREAD: Final = 1.4826
 IQR_TO_SPREAD: Final = 0.7413
 HIGH: Final = 0.9
