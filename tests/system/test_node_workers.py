@@ -4,12 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from run_docs import wait_until
 
 from ..command import HMS
 from .counting import COUNTING
@@ -18,10 +18,7 @@ PATIENCE_S = 60.0
 
 
 def until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.02)
+    assert wait_until(true, PATIENCE_S), f"waited in vain for: {what}"
 
 
 class Crew:
