@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from .confinement import confine, end_with_parent, limit_cpu, limit_memory
 from .errors import QueryRefused
 from .frames import write
+from .fresh import Fresh
 from .gate import check
 from .limits import MB
 
@@ -28,7 +29,7 @@ STEADY: Final = 0.8
 
 _OUR_VIEWS: Final = (
     "SELECT schema_name AS app, view_name AS name FROM duckdb_views() "
-    "WHERE NOT internal AND NOT temporary AND schema_name <> 'hms' ORDER BY ALL"
+    "WHERE NOT internal AND NOT temporary AND schema_name NOT IN ('hms', 'fresh') ORDER BY ALL"
 )
 _INSTEAD: Final = {"show tables": _OUR_VIEWS, "show all tables": _OUR_VIEWS}
 """What lists the views without the tables below them."""
@@ -46,7 +47,9 @@ class Child:
         self._out = out
         self._tables: dict[str, Any] = {}
         self._cpu_s = order["timeout_ms"] * order["threads"] // 1_000 + 1
+        self._views: dict[str, str] = {}
         self._connection = self._connect(duckdb, order)
+        self._fresh = Fresh(self._connection)
         limit_memory((order["memory_mb"] + OVERHEAD_MB) * MB)
         confine(order["readable"])
         self._connection.execute(f"SET threads={order['threads']}")  # they are born confined
@@ -78,8 +81,12 @@ class Child:
                 with self._arrow.memory_map(path) as source:
                     self._tables[name] = self._arrow.ipc.open_file(source).read_all()
                 self._connection.register(name, self._tables[name])
+        self._fresh.define(order["fresh"])
         for statement in order["statements"]:
-            self._connection.execute(statement)
+            name, _, body = statement.partition(" AS ")
+            if self._views.get(name) != body:
+                self._connection.execute(statement)
+                self._views[name] = body
         write(self._out, ok=True)
 
     def names(self, order: dict[str, Any]) -> None:

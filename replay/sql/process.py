@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import QueryRefused, QueryStopped
@@ -49,9 +49,11 @@ class Process:
         """Whether it can be asked."""
         return self._child.returncode is None
 
-    async def define(self, tables: dict[str, str], statements: Sequence[str]) -> None:
-        """Give it Arrow files as tables, then statements that make views."""
-        await self._order(op="views", tables=tables, statements=list(statements))
+    async def define(
+        self, tables: Mapping[str, str], statements: Sequence[str], fresh: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Give it Arrow files as tables, small Parquet files (see `fresh`), then statements that make views."""
+        await self._order(op="views", tables=dict(tables), statements=list(statements), fresh=dict(fresh or {}))
 
     async def names(self, sql: str) -> Names:
         """Return what a query reads; raises `QueryRefused`."""

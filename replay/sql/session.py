@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 from ..history import AsOf, History, Place
 from .catalog import SOURCES, Catalog, Kind, own_schemas
 from .composed import COMPOSED
+from .fresh import FRESH_ROWS_MAX
 from .limits import Limits, default_limits
 from .live import Live, write_file
 from .names import Names
@@ -46,6 +47,8 @@ class Session:
         self.catalog = Catalog((), self._own)
         self._process: Process | None = None
         self._shapes: dict[str, Path] = {}
+        self._shape_count = 0
+        self._root = "" if archive is None else str(archive.folder.root.resolve())
         self._covered: dict[Place, int] = {}
 
     async def __aenter__(self) -> Self:
@@ -134,42 +137,44 @@ class Session:
         if entire and not names.everything:  # these need no view a type
             wanted = {name: kind for name, kind in wanted.items() if self._is_named(kind, names)}
         shaped = {"hms.Commit", *wanted, *present} if entire or names.everything else set(wanted)
-        views = Views(self.catalog, {name: f"shape {name}" for name in shaped}, parts)
-        tables = {f"shape {name}": str(self._shape(self.catalog.kinds[name])) for name in shaped}
+        shapes = {name: self._shape(self.catalog.kinds[name]) for name in shaped}
+        views = Views(self.catalog, {name: f"{path.stem} {name}" for name, path in shapes.items()}, parts)
+        tables = {f"{path.stem} {name}": str(path) for name, path in shapes.items()}
         for part, key in ((parts[key], key) for key in parts):
             tables.update(zip(part.tables, map(str, self._live.files.get(key, ())), strict=True))
         statements = [statement for kind in wanted.values() for statement in views.of_type(kind)]
         statements += [views.entire(name) for name in (ENTIRE if names.everything else dict.fromkeys(entire))]
         named = {name for schema, name in names.views if schema in {"", "main"}}
         statements += [views.composed(name) for name in COMPOSED if names.everything or name in named]
-        await process.define(tables, statements)
+        fresh = {name: alike for part in parts.values() for name, alike in part.fresh}
+        await process.define(tables, statements, fresh)
 
     def _is_named(self, kind: Kind, names: Names) -> bool:
         inner = {one for _, name in names.views if name in COMPOSED for one in COMPOSED[name].of}
         return kind.view.name in inner or any(self.catalog.find(*view) is kind for view in names.views)
 
     def _parts(self, wanted: Mapping[str, Kind], files: "Iterable[ArchivedFile]") -> dict[tuple[str, str], Part]:
-        listed: dict[tuple[str, str], dict[int, list[str]]] = {}
+        large: dict[tuple[str, str], dict[int, list[str]]] = {}
+        small: dict[tuple[str, str], dict[int, list[str]]] = {}
         for file in files:
             if file.type in wanted and file.topic in _SOURCE_OF:
+                listed = small if file.rows <= FRESH_ROWS_MAX and not file.compacted else large
                 by_schema = listed.setdefault((_SOURCE_OF[file.topic], file.type), {})
-                by_schema.setdefault(file.schema_id, []).append(self._path(file))
-        keys = {*listed, *(key for key in self._live.files if key[1] in wanted)}
+                by_schema.setdefault(file.schema_id, []).append(f"{self._root}/{file.path}")
+        keys = {*large, *small, *(key for key in self._live.files if key[1] in wanted)}
         return {
             key: Part(
                 tuple(f"{path.stem} {key[1]}" for path in self._live.files.get(key, ())),
-                tuple(tuple(alike) for alike in listed.get(key, {}).values()),
+                tuple(tuple(alike) for alike in large.get(key, {}).values()),
+                tuple((f"{' '.join(key)} {schema}", tuple(alike)) for schema, alike in small.get(key, {}).items()),
             )
             for key in keys
         }
 
-    def _path(self, file: "ArchivedFile") -> str:
-        assert self._archive is not None  # noqa: S101 - a file is from there
-        return str(self._archive.path(file).resolve())
-
     def _shape(self, kind: Kind) -> Path:
         if kind.type not in self._shapes:
-            path = Path(self._folder.name) / f"shape-{len(self._shapes)}.arrow"
+            self._shape_count += 1
+            path = Path(self._folder.name) / f"shape-{self._shape_count}.arrow"
             self._shapes[kind.type] = write_file(shape_of(kind).empty_table(), path)
         return self._shapes[kind.type]
 
@@ -178,6 +183,5 @@ class Session:
     async def _running(self) -> Process:
         """Return the child; a new one where the last query took it with it."""
         if self._process is None or not self._process.alive:
-            folders = [] if self._archive is None else [str(self._archive.folder.root.resolve())]
-            self._process = await Process.start(self._limits, folders, [self._folder.name])
+            self._process = await Process.start(self._limits, [self._root] if self._root else [], [self._folder.name])
         return self._process

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..columns.names import column_names
 from .catalog import BARE, UNREADABLE, Catalog, Kind
 from .composed import COMPOSED, branch, everything
+from .fresh import parquet, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,10 +17,14 @@ ENTIRE = ("events", "messages")
 
 
 class Part(NamedTuple):
-    """Where the records of a type are that one of `catalog.SOURCES` holds: tables, and files by the schema that wrote them."""
+    """Where the records of a type are that one of `catalog.SOURCES` holds: tables, and files by the schema that wrote them.
+
+    `fresh` are small files under names of `fresh.Fresh`.
+    """
 
     tables: tuple[str, ...] = ()
     files: tuple[tuple[str, ...], ...] = ()
+    fresh: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 Parts = Mapping[tuple[str, str], Part]
@@ -115,9 +120,9 @@ class Views:
 
     def _body(self, kind: Kind, parts: Sequence[Part]) -> str:
         sources = [_name(self._shapes[kind.type]), *(_name(table) for part in parts for table in part.tables)]
-        for files in (alike for part in parts for alike in part.files):
-            listed = ", ".join(_text(file) for file in files)
-            sources.append(f"read_parquet([{listed}], hive_partitioning => false)")
+        for part in parts:
+            sources.extend(parquet(alike) for alike in part.files)
+            sources.extend(quoted(name) for name, _ in part.fresh)
         union = " UNION ALL BY NAME ".join(f"SELECT * FROM {source}" for source in sources)  # noqa: S608
         own = "".join(f"{_value(column)} AS {_name(column.name)}, " for column in columns_of(kind))
         envelope = "" if kind.type in BARE else "envelope, "
