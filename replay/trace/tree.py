@@ -164,11 +164,9 @@ def _cause(node: Node, by_id: Mapping[str, list[Node]]) -> Node | None:
 
 def _cut(root: Node, nodes_max: int) -> None:
     """Leave out what is beyond a number of nodes, counted in the order of the tree, and what is very deep."""
-    for number, (depth, node) in enumerate(list(root.walk())):
-        if number >= nodes_max or depth >= DEPTH_MAX:
-            node.left_out += len(node.consequences)
-            node.consequences = []
-        elif number + len(node.consequences) >= nodes_max and node.consequences:
-            kept = max(1, nodes_max - number)
-            node.left_out += max(0, len(node.consequences) - kept)
-            node.consequences = node.consequences[:kept]
+    first = [node for depth, node in root.walk() if depth <= DEPTH_MAX][:nodes_max]
+    kept = {id(node) for node in first}
+    for node in first:
+        shown = [one for one in node.consequences if id(one) in kept]
+        node.left_out += len(node.consequences) - len(shown)
+        node.consequences = shown
