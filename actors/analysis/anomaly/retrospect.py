@@ -23,13 +23,13 @@ class Scored(NamedTuple):
 
 def score_series(series: Sequence[tuple[Ints, Floats]]) -> list[Scored]:
     """Score series of (micros UTC, value), each sample from those before it alone; in the order given."""
-    admitted = [_admitted(at_us, values) for at_us, values in series]
-    order = sorted(range(len(series)), key=lambda number: -int(admitted[number].sum()))
+    admitted = [_admitted(*one) for one in series]
+    counted = [(at_us[counts], values[counts]) for (at_us, values), counts in zip(series, admitted, strict=True)]
+    order = sorted(range(len(series)), key=lambda number: -len(counted[number][0]))
     found: dict[int, Scored] = {}
     for start in range(0, len(order), SIDE_BY_SIDE):
         numbers = order[start : start + SIDE_BY_SIDE]
-        counted = [tuple(column[admitted[number]] for column in series[number]) for number in numbers]
-        for number, scored in zip(numbers, _side_by_side(counted), strict=True):
+        for number, scored in zip(numbers, _side_by_side([counted[number] for number in numbers]), strict=True):
             found[number] = _spread(scored, admitted[number])
     return [found[number] for number in range(len(series))]
 
@@ -38,9 +38,8 @@ def _admitted(at_us: Ints, values: Floats) -> Bools:
     if np.isfinite(values).all() and (at_us[1:] > at_us[:-1]).all():
         return np.ones(len(values), dtype=np.bool_)
     clock = Clock(1)
-    return np.array(
-        [clock.admit(at_us[row : row + 1], values[row : row + 1])[0] for row in range(len(values))], dtype=np.bool_
-    )
+    rows = range(len(values))
+    return np.array([clock.admit(at_us[row : row + 1], values[row : row + 1])[0] for row in rows], dtype=np.bool_)
 
 
 def _side_by_side(series: Sequence[tuple[Ints, Floats]]) -> list[Scored]:
@@ -64,17 +63,7 @@ def _side_by_side(series: Sequence[tuple[Ints, Floats]]) -> list[Scored]:
 
 def _spread(scored: Scored, admitted: Bools) -> Scored:
     """Put the samples that did not count back in: score 0, no onset, and the state that lasts."""
-    if admitted.all():
-        return scored
-    before = np.cumsum(admitted) - 1
-    scores = (
-        np.where(admitted, scored.scores[np.maximum(before, 0)], 0.0) if len(scored.scores) else np.zeros(len(admitted))
-    )
-    if not len(scored.scores):
-        nowhere = np.zeros(len(admitted), dtype=np.bool_)
-        return Scored(scores, nowhere, nowhere)
-    return Scored(
-        scores,
-        admitted & scored.onsets[np.maximum(before, 0)],
-        (before >= 0) & scored.states[np.maximum(before, 0)],
-    )
+    scores, onsets = np.zeros(len(admitted)), np.zeros(len(admitted), dtype=np.bool_)
+    scores[admitted], onsets[admitted] = scored.scores, scored.onsets
+    states = np.concatenate(([False], scored.states))[np.cumsum(admitted)]
+    return Scored(scores, onsets, states)

@@ -37,8 +37,8 @@ def same(one: Any, other: Any) -> bool:
     return all(np.array_equal(mine, theirs) for mine, theirs in zip(one, other, strict=True))
 
 
-@settings(max_examples=8, deadline=None)
-@given(seed=st.integers(0, 10_000), lengths=st.lists(st.integers(1, 400), min_size=1, max_size=6))
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 10_000), lengths=st.lists(st.integers(1, 350), min_size=1, max_size=4))
 def test_a_series_gets_the_same_bits_live_alone_and_among_others(seed: int, lengths: list[int]) -> None:
     random = np.random.default_rng(seed)
     series = []
@@ -85,7 +85,7 @@ def test_series_may_join_a_bank_later() -> None:
         assert same(joined, fresh.step(times(300)[row : row + 1], values[row : row + 1]))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(cut=st.integers(1, 599))
 def test_a_score_comes_from_the_past_alone(cut: int) -> None:
     values = noise(600)

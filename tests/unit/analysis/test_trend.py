@@ -135,7 +135,8 @@ def test_a_new_level_is_found_where_it_begins() -> None:
     values[70:] += 4
     (change,) = change_points(points(values))
     assert abs(change.at_us - 70 * MINUTE_US) <= 2 * MINUTE_US
-    assert (change.before, change.after) == (pytest.approx(0, abs=0.6), pytest.approx(4, abs=0.6))
+    assert change.before == pytest.approx(0, abs=0.6)
+    assert change.after == pytest.approx(4, abs=0.6)
 
 
 def test_two_changes_are_found_one_after_the_other() -> None:
