@@ -65,7 +65,7 @@ def html(root: Node) -> str:
 
 def _item(node: Node, first_us: int, span_us: int) -> Iterator[str]:
     yield '<li class="asked">' if node.asked_for else "<li>"
-    yield "<details open=><summary>{_summary(node)}</summary>"
+    yield f'<details open=""><summary>{_summary(node)}</summary>'
     left = 100 * (node.at_us - first_us) / span_us
     yield f'<div class="line"><i style="margin-left:{left:.2f}%;background:{COLOURS[node.kind]}"></i></div>'
     yield f"<pre>{escape(_facts(node))}</pre>"
