@@ -16,8 +16,8 @@ from .manifest import ArchivedFile, Removed
 from .parquet import read_table
 from .writer import ShardWriter
 
-ROWS_MAX: Final = 1_000_000
-BYTES_MAX: Final = 256 << 20
+ROWS_MAX: Final = 500_000
+BYTES_MAX: Final = 64 << 20
 """Of the files that are merged into one: it bounds the memory."""
 
 Group = list[ArchivedFile]

@@ -21,9 +21,13 @@ class Disk:
         """Make a file durably, whole or not at all; return False, and change nothing, if the name is taken."""
         self.make_folder(path.parent)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
-        self.write(temporary, data)
-        self.sync(temporary)
-        made = self.link(temporary, path)
+        try:
+            self.write(temporary, data)
+            self.sync(temporary)
+            made = self.link(temporary, path)
+        except OSError:
+            self.unlink(temporary)  # or each try on a full disk would make it fuller
+            raise
         self.unlink(temporary)
         self.sync_folder(path.parent)
         return made

@@ -11,6 +11,8 @@ from .upkeep import Upkeep
 
 INTERVAL_S: Final = 30.0
 """So far an archive lags behind when all is well."""
+SAY_EVERY: Final = 2
+"""An idle shard says once in so many rounds that all of it is archived: a restore ends where the last shard said so."""
 UPKEEP_EVERY: Final = 20
 """Compaction, expiry and trimming are looked at once in so many rounds."""
 
@@ -49,7 +51,7 @@ class ArchiveDuty:
         await asyncio.sleep(self._interval_s * shard / archiver.identity.partitions)
         rounds = 0
         while True:
-            await archiver.catch_up(writer)
+            await archiver.catch_up(writer, even_if_empty=rounds % SAY_EVERY == 0)
             if rounds % self._upkeep_every == self._upkeep_every - 1:
                 async with self._upkeeping:
                     await Upkeep(archiver, writer, sign=self._sign).run()

@@ -34,17 +34,34 @@ class Manifests:
         self._disk = disk or Disk()
 
     def refresh(self) -> ShardState:
-        """Read what is new, and return the fold. Raises `ArchiveDamaged`."""
-        if self.state.number < 0:
-            self._begin()
-        else:
-            while (path := self._folder.manifest(self.shard, self.state.number + 1)).exists():
-                self._apply(path)
+        """Read what is new, and return the fold. Raises `ArchiveDamaged`.
+
+        Who was away for long finds the next manifests deleted (`forget`), and folds anew from the newest whole one.
+        """
+        numbers = self.numbers()
+        newest = numbers[-1] if numbers else -1
+        new = list(range(self.state.number + 1, newest + 1))
+        if newest < self.state.number:
+            raise ArchiveDamaged(
+                f"{self._folder.manifests(self.shard)}: expected manifest {self.state.number}, which was there, got {newest} as "
+                "the last one: the archive was replaced by an older copy, or its folder is not mounted"
+            )
+        if self.state.number < 0 or numbers[len(numbers) - len(new) :] != new or not self._go_on(new):
+            self.state = ShardState()
+            self._begin(numbers)
         return self.state
 
-    def _begin(self) -> None:
+    def _go_on(self, new: list[int]) -> bool:
+        """Apply the next manifests; return whether they follow."""
+        try:
+            for number in new:
+                self._apply(self._folder.manifest(self.shard, number))
+        except ArchiveDamaged:
+            return False
+        return True
+
+    def _begin(self, numbers: list[int]) -> None:
         """Fold from the newest manifest that holds everything."""
-        numbers = self.numbers()
         start = len(numbers)
         while start > 0:
             start -= 1
@@ -76,7 +93,8 @@ class Manifests:
         if state.epoch > epoch:
             raise _fenced(self.shard, epoch, state.epoch)
         manifest = self._next(epoch, owner, kind, changes)
-        if self._disk.put(self._folder.manifest(self.shard, manifest.number), manifest.encoded()):
+        data = manifest.encoded()
+        if self._disk.put(self._folder.manifest(self.shard, manifest.number), data) and self._counts(manifest, data):
             self.refresh()
             return manifest
         self.refresh()
@@ -85,6 +103,18 @@ class Manifests:
         raise ArchiveMoved(
             f"shard {self.shard}: manifest {manifest.number} is somebody else's (`hms archive run` beside a node?)"
         )
+
+    def _counts(self, manifest: Manifest, data: bytes) -> bool:
+        """Tell whether a manifest that was put is in the chain.
+
+        A number so old that its manifest was deleted is free again. Readers begin behind it, so it counts for nobody:
+        the next one is missing, or follows another than this.
+        """
+        numbers = self.numbers()
+        if numbers[-1] == manifest.number:
+            return True
+        after = manifest.number + 1
+        return after in numbers and _read(self._folder.manifest(self.shard, after))[0].previous == sha256(data)
 
     def _next(self, epoch: int, owner: str, kind: Kind, changes: dict[str, Any]) -> Manifest:
         state = self.state

@@ -6,7 +6,7 @@ number is given once. Whatever dies in between leaves files that nobody names.
 
 import asyncio
 import secrets
-from pathlib import Path
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,10 +18,10 @@ from ..columns import Columns, Part, Schemas
 from .batch import BATCH_RECORDS, Reading, Taken
 from .chain import Chain, anchor_of
 from .disk import Disk
-from .errors import ArchiveMismatch
+from .errors import ArchiveFenced, ArchiveMismatch
 from .folder import Folder, Identity
 from .manifest import Anchor, ArchivedFile, sha256
-from .manifests import Manifests
+from .manifests import ArchiveMoved, Manifests
 from .parquet import encoded
 
 DAY_US: Final = 86_400_000_000
@@ -100,7 +100,11 @@ class ShardWriter:
         chain.follow(taken[EVENTS].records)
         tables = await self._tables(taken)
         files = await asyncio.to_thread(self._write_all, tables)
-        await asyncio.to_thread(self._publish, taken, chain, files)
+        try:
+            await asyncio.to_thread(self._publish, taken, chain, files)
+        except (ArchiveFenced, ArchiveMoved):
+            await asyncio.to_thread(self.discard, files)
+            raise
         return Flushed(count, len(files), is_behind)
 
     def _check_identity(self) -> None:
@@ -130,10 +134,20 @@ class ShardWriter:
 
     def _write_all(self, tables: list[tuple[str, Part]]) -> list[ArchivedFile]:
         files: list[ArchivedFile] = []
-        for topic, part in tables:
-            for date, table in by_day(part.table):
-                files.append(self.write_file(topic, part.type, part.schema_id, date, table))
+        try:
+            for topic, part in tables:
+                for date, table in by_day(part.table):
+                    files.append(self.write_file(topic, part.type, part.schema_id, date, table))
+        except OSError:
+            self.discard(files)
+            raise
         return files
+
+    def discard(self, files: list[ArchivedFile]) -> None:
+        """Delete files that no manifest names and, surely, none will: the next try writes others."""
+        for file in files:
+            with suppress(OSError):  # what is left is swept later
+                self.disk.remove(self.folder.root / file.path)
 
     def write_file(
         self, topic: str, type_name: str, schema_id: int, date: str, table: pa.Table, *, compacted: bool = False
@@ -199,8 +213,3 @@ def by_day(table: pa.Table) -> list[tuple[str, pa.Table]]:
 
 def _date(day: int) -> str:
     return str(np.datetime64(day, "D"))
-
-
-def path_of(folder: Folder, file: ArchivedFile) -> Path:
-    """Return where a file is on this machine."""
-    return folder.root / file.path
