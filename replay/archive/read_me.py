@@ -1,8 +1,9 @@
 """The README that lies in every archive: how to read it without HMS."""
 
+import textwrap
 from typing import Final
 
-README: Final = """\
+_TEXT: Final = """\
 # An archive of HMS
 
 Every committed record of a log (but its checkpoints), as Parquet that DuckDB, Spark, pandas or Polars read.
@@ -20,10 +21,32 @@ record's own fields, then `headers` and `bytes` (the record as it was written). 
 in SQL, has a trailing `_`. What could not be read is in `type=hms.Unreadable`, with its bytes and the reason.
 
 The files that count are those of the manifests' `add` without those of a later `remove`; a manifest with `whole` holds
-all of them, and none before it is needed. With DuckDB:
+all of them, and none before it is needed. DuckDB puts that together:
 
-    create table manifests as select * from read_json('manifests/*/*.json', union_by_name = true);
-    -- see docs/how-to/read-the-archive.md of HMS for the whole statement
+{SQL}
+    SET VARIABLE files = (SELECT list(path) FROM archived('.') WHERE type = 'hms.ComponentStarted');
+    SELECT * FROM read_parquet(getvariable('files'), union_by_name = true);
 
 Nothing here is ever overwritten. Delete nothing by hand: `hms archive compact` does it, by policy, after a grace.
 """
+
+SQL: Final = """\
+CREATE MACRO archived(root) AS TABLE
+WITH manifests AS (
+  FROM read_json(root || '/manifests/*/*.json', columns = {
+    shard: 'INTEGER', number: 'BIGINT',
+    whole: 'STRUCT(files STRUCT(path VARCHAR, "type" VARCHAR)[])',
+    add: 'STRUCT(path VARCHAR, "type" VARCHAR)[]', remove: 'STRUCT(path VARCHAR)[]'})
+), latest AS (
+  SELECT shard, max(number) AS since FROM manifests WHERE whole IS NOT NULL GROUP BY shard
+), kept AS (
+  SELECT unnest(whole.files) AS file FROM manifests JOIN latest USING (shard) WHERE number = since
+  UNION ALL SELECT unnest(add) FROM manifests JOIN latest USING (shard) WHERE number > since
+), gone AS (
+  SELECT unnest(remove).path AS path FROM manifests JOIN latest USING (shard) WHERE number > since
+)
+SELECT root || '/' || file.path AS path, file."type" AS type FROM kept WHERE file.path NOT IN (SELECT path FROM gone);
+"""
+"""Makes `archived(FOLDER)`, a table of the files that count: `path`, `type`."""
+
+README: Final = _TEXT.replace("{SQL}\n", textwrap.indent(SQL, "    "))

@@ -2,6 +2,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from hms import connect
@@ -14,6 +15,7 @@ from hms.core.runtime.view import View
 from hms.replay.archive.archiver import Archiver
 from hms.replay.archive.errors import ArchiveDamaged, ArchiveMismatch, HistoryGap
 from hms.replay.archive.policy import Policy
+from hms.replay.archive.read_me import SQL
 from hms.replay.archive.reader import Archive
 from hms.replay.archive.restore import restore
 from hms.replay.archive.signing import sign_with, wrong_signature
@@ -216,3 +218,26 @@ def test_a_history_finds_the_archive_that_its_log_knows_of(tmp_path: Path) -> No
                 _ = [some async for some in history.records(EVENTS, 0, 0, len(before))]
 
     asyncio.run(main())
+
+
+def test_the_readme_in_an_archive_says_how_anybody_reads_it_and_the_page_says_the_same(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 30)
+        await run_archive(tmp_path / "archive", log)
+        await count(log, 30)
+        archiver = await Archiver.open(str(tmp_path / "archive"), log, owner="test")
+        for shard in range(log.partitions):
+            writer = archiver.writer(shard, 9)
+            await archiver.catch_up(writer)
+            await Upkeep(archiver, writer, policy=Policy(small_files=2)).run()
+        archive = await Archive.open(tmp_path / "archive")
+        database = duckdb.connect()
+        database.execute(SQL)
+        rows = database.execute("SELECT path, type FROM archived(?)", [str(tmp_path / "archive")]).fetchall()
+        assert sorted(rows) == sorted((str(archive.path(file)), file.type) for file in archive.files())
+        await log.close()
+
+    asyncio.run(main())
+    assert SQL in (Path(__file__).parents[2] / "docs" / "how-to" / "archive.md").read_text(encoding="utf-8")
+    readme = (tmp_path / "archive" / "README.md").read_text(encoding="utf-8")
+    assert all(line.strip() in readme for line in SQL.splitlines())
