@@ -1,6 +1,6 @@
 """`python bench [NAME ...] [--runs 5] [--quick] [--write]`: measure the bars of HMS, and say which are met.
 
-A name is one bench, or one part of the page: `embedded`, `kafka`.
+A name is one bench, or one part of the page: `embedded`, `kafka`, `readers`.
 """
 
 import argparse
@@ -23,6 +23,11 @@ import on_kafka.latency
 import on_kafka.restore
 import on_kafka.rolling
 import on_kafka.throughput
+import readers.anomaly
+import readers.archive
+import readers.audit
+import readers.replay
+import readers.sql
 import replaying
 import report
 import restoring
@@ -52,8 +57,15 @@ KAFKA: dict[str, ModuleType] = {
     "kafka-idle": on_kafka.idle,
     "kafka-cli": on_kafka.cli,
 }
-BENCHES = EMBEDDED | KAFKA
-GROUPS = {"embedded": list(EMBEDDED), "kafka": list(KAFKA)}
+READERS: dict[str, ModuleType] = {
+    "archive": readers.archive,
+    "sql": readers.sql,
+    "analysis": readers.anomaly,
+    "audit": readers.audit,
+    "replay-tools": readers.replay,
+}
+BENCHES = EMBEDDED | KAFKA | READERS
+GROUPS = {"embedded": list(EMBEDDED), "kafka": list(KAFKA), "readers": list(READERS)}
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
@@ -75,8 +87,12 @@ def arguments() -> argparse.Namespace:
     return given
 
 
+def _part(name: str) -> str:
+    return next(part for part, names in zip(report.PARTS, GROUPS.values(), strict=True) if name in names)
+
+
 def outcome(name: str, session: Session) -> report.Outcome:
-    bench, part = BENCHES[name], report.PARTS[name in KAFKA]
+    bench, part = BENCHES[name], _part(name)
     session.loads.clear()
     try:
         figures = bench.run(session)

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from figures import Figure
 from machine import Machine
 
-PARTS = ("on the embedded log", "on Kafka")
+PARTS = ("on the embedded log", "on Kafka", "of the readers")
 HEAD = """# Benchmarks
 
-What `make bench` (`python bench --write`) measures, a part for each log (`python bench embedded --write` and
-`python bench kafka --write` write one of them); change nothing by hand. Every run is in a fresh process, those that are
-compared take turns (A B A B); a bar is held against the median.
+What `make bench` (`python bench --write`) measures, a part for each log and one for those who read them (`python bench
+embedded --write`, with `kafka` or `readers` one of the others, writes one); change nothing by hand. Every run is in a fresh
+process, those that are compared take turns (A B A B); a bar is held against the median.
 """
 
 
