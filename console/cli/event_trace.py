@@ -8,10 +8,11 @@ from cyclopts.validators import Number
 from ...replay.trace.gather import gather
 from ...replay.trace.pictures import after, clock, dot, html, who
 from ...replay.trace.tree import Node, tree_of
+from .archive_options import ArchiveOption
 from .log_address import log_url
 from .options import LogOption
 from .plain_value import instant_of_us, plain
-from .replay_options import ArchiveOption, history_of
+from .replay_options import history_of
 from .show import show_one, text, write
 
 TraceForm: TypeAlias = Literal["text", "json", "dot", "html"]

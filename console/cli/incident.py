@@ -7,11 +7,12 @@ from cyclopts import App, Parameter
 
 from ...replay.incidents.book import Incident, incidents_of
 from ...replay.incidents.story import Line, story_of
+from .archive_options import ArchiveOption
 from .exit_codes import Exit, Stop
 from .instants import instant_us
 from .options import DEFAULTS, Options
 from .plain_value import instant_of_us, plain, seconds
-from .replay_options import ArchiveOption, history_of
+from .replay_options import history_of
 from .show import Columns, show_list, show_one, text, write
 
 app = App(name="incident", help="Incidents: what went wrong in the fleet, and the story of each case.")

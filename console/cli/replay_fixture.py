@@ -5,9 +5,10 @@ from pathlib import Path
 from ...core.runtime.installed import Behaviours, code_version_of
 from ...replay.fixtures.check import check as check_fixture
 from ...replay.fixtures.export import export as export_fixture
+from .archive_options import ArchiveOption
 from .exit_codes import Exit
 from .options import DEFAULTS, Form, FormOption, Options
-from .replay_options import AppsOption, ArchiveOption, apps_named, history_of
+from .replay_options import AppsOption, apps_named, history_of
 from .replay_verify import COLUMNS, divergence_item
 from .show import say, show_list
 

@@ -17,11 +17,12 @@ from ...replay.fork.inject import Due, injected
 from ...replay.fork.world import ForkWorld
 from ...replay.opened import opened
 from ...replay.past.changes import ABSENT
+from .archive_options import ArchiveOption
 from .exit_codes import Exit, Stop
 from .instants import instant_us
 from .options import DEFAULTS, Options
 from .plain_value import instant_of_us, plain
-from .replay_options import AppsOption, ArchiveOption, apps_named, history_of
+from .replay_options import AppsOption, apps_named, history_of
 from .show import Columns, say, show_list, show_one, text
 
 RECORDED, NONE = "recorded", "none"

@@ -21,10 +21,6 @@ from .opened import quiet, reading
 AppsOption: TypeAlias = Annotated[
     tuple[str, ...], Parameter(name="--app", help="MODULE:APP of your own, as `hms node` takes it; may be repeated")
 ]
-ArchiveOption: TypeAlias = Annotated[
-    str | None,
-    Parameter(name="--archive", env_var="HMS_ARCHIVE", help="Folder of the archive, for what the log has deleted"),
-]
 When: TypeAlias = Annotated[
     str | None,
     Parameter(allow_leading_hyphen=True, help="2026-03-01T03:12:00Z, or -15m; or @OFFSET: that event is the last one"),

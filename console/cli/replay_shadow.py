@@ -16,11 +16,12 @@ from ...replay.shadow.run import Order, Shadow
 from ...replay.shadow.run import shadow as run_shadow
 from ...replay.shadow.sandbox import SandboxUnavailable
 from ...replay.shadow.table import DifferenceTable
+from .archive_options import ArchiveOption
 from .exit_codes import Exit, Stop
 from .instants import instant_us
 from .options import DEFAULTS, Options
 from .plain_value import instant_of_us
-from .replay_options import HMS_APP, AppsOption, ArchiveOption, history_of
+from .replay_options import HMS_APP, AppsOption, history_of
 from .show import Columns, say, show_list, show_one
 
 COLUMNS: Final[Columns] = {

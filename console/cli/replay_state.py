@@ -12,13 +12,14 @@ from ...replay.past.changes import ABSENT, changes
 from ...replay.past.everyone import everyone_at
 from ...replay.past.folding import PastActor
 from ...schemas import Contract, Unknown
+from .archive_options import ArchiveOption
 from .exit_codes import Exit, Stop
 from .instants import instant_us
 from .log_address import check_there
 from .opened import quiet
 from .options import DEFAULTS, Options
 from .plain_value import instant_of_us, plain
-from .replay_options import AppsOption, ArchiveOption, When, app_names, apps_named, history_of, moment_named
+from .replay_options import AppsOption, When, app_names, apps_named, history_of, moment_named
 from .show import Columns, Item, show_list, show_one, text, write
 
 EVENT_COLUMNS: Final[Columns] = {

@@ -8,13 +8,14 @@ from cyclopts.validators import Number
 
 from ...core.runtime.divergence import Divergence
 from ...replay.verify.run import Subject, Verification, verify
+from .archive_options import ArchiveOption
 from .exit_codes import Exit
 from .instants import instant_us
 from .log_address import check_there
 from .opened import quiet
 from .options import DEFAULTS, Options
 from .plain_value import instant_of_us
-from .replay_options import AppsOption, ArchiveOption, app_names, check_apps
+from .replay_options import AppsOption, app_names, check_apps
 from .show import Columns, say, show_list
 
 COLUMNS: Final[Columns] = {
