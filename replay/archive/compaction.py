@@ -17,8 +17,8 @@ from .parquet import read_table
 from .writer import ShardWriter
 
 ROWS_MAX: Final = 500_000
-BYTES_MAX: Final = 64 << 20
-"""Of the files that are merged into one: it bounds the memory."""
+RAW_BYTES_MAX: Final = 512 << 20
+"""In memory, of the files that are merged into one; an Arrow array holds 2 GB."""
 
 Group = list[ArchivedFile]
 
@@ -51,11 +51,11 @@ def _bounded(group: Group) -> list[Group]:
     parts: list[Group] = [[]]
     rows = size = 0
     for file in group:
-        if parts[-1] and (rows + file.rows > ROWS_MAX or size + file.bytes > BYTES_MAX):
+        if parts[-1] and (rows + file.rows > ROWS_MAX or size + file.raw_bytes > RAW_BYTES_MAX):
             parts.append([])
             rows = size = 0
         parts[-1].append(file)
-        rows, size = rows + file.rows, size + file.bytes
+        rows, size = rows + file.rows, size + file.raw_bytes
     return parts
 
 

@@ -38,6 +38,8 @@ class ArchivedFile(Value):
     appended_us_min: int
     appended_us_max: int
     schema_id: int
+    raw_bytes: int = 0
+    """What its table takes in memory."""
     compacted: bool = False
 
 

@@ -175,6 +175,7 @@ class ShardWriter:
             appended_us_min=int(times.min()),
             appended_us_max=int(times.max()),
             schema_id=schema_id,
+            raw_bytes=table.nbytes,
             compacted=compacted,
         )
 

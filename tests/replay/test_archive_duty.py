@@ -123,7 +123,7 @@ def test_two_nodes_prove_to_each_other_that_they_see_one_folder_and_a_third_else
 
 
 def hms(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*HMS, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([*HMS, *arguments], capture_output=True, text=True, check=False, timeout=110)
 
 
 @pytest.fixture
@@ -135,6 +135,7 @@ def log_file(tmp_path: Path) -> str:
     return f"sqlite:{tmp_path / 'log.db'}"
 
 
+@pytest.mark.timeout(400)
 def test_the_commands_archive_show_verify_merge_and_restore(log_file: str, tmp_path: Path) -> None:
     log = ("--log", log_file)
     refused = hms("archive", "run", *log)

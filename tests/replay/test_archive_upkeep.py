@@ -13,7 +13,7 @@ from hms.core.log import EVENTS, LANES, NORMAL, OUTBOX, SCHEMAS, Log, NodeInfo
 from hms.core.runtime.archived import outbox_floor
 from hms.core.runtime.node import Node
 from hms.core.runtime.shard_options import ShardOptions
-from hms.replay.archive import sweeping
+from hms.replay.archive import compaction, sweeping
 from hms.replay.archive.archiver import Archiver
 from hms.replay.archive.errors import ArchiveDamaged, RangeExpired
 from hms.replay.archive.manifest import Signature
@@ -354,6 +354,21 @@ def test_a_file_younger_than_a_while_is_no_rubbish(tmp_path: Path) -> None:
         os.utime(old, (hours_ago, hours_ago))
         await Upkeep(archiver, writer).run()
         assert (young.exists(), old.exists()) == (True, False)
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_files_are_merged_only_as_far_as_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 60, partitions=1)
+        archiver, writer = await in_steps(log, tmp_path / "archive", 10)
+        small = max(file.raw_bytes for file in writer.manifests.state.files.values())
+        monkeypatch.setattr(compaction, "RAW_BYTES_MAX", 3 * small)
+        await Upkeep(archiver, writer, policy=Policy(small_files=2)).run()
+        archive = await Archive.open(tmp_path / "archive")
+        assert len([file for file in archive.files(type="counters.Added") if file.compacted]) > 1
+        assert await archived(archive) == await everything(log)
         await log.close()
 
     asyncio.run(main())
