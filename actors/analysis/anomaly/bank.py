@@ -59,7 +59,7 @@ class Bank(Columns):
         """Look at a sample of every series here, then learn it."""
         rows = self.features.push(at_us, values)
         excess = np.where(self.usual.known, self._excess(rows), 0.0)
-        self.usual.learn(rows)
+        self.usual.learn(at_us, rows)
         return self.alarm.judge(excess[SHORT].max(axis=0), excess[LONG].max(axis=0))
 
     def _excess(self, rows: Floats) -> Floats:
