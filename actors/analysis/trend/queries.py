@@ -48,6 +48,8 @@ qualify row_number() over (partition by series order by bucket desc) <= $buckets
 
 POINTS: Final = "select bucket, middle from window_of_buckets where series = $series order by bucket"
 
+ALL_POINTS: Final = "select series, bucket, middle from window_of_buckets order by series, bucket"
+
 TREND: Final = """
 with points as materialized (select * from window_of_buckets),
 size as (

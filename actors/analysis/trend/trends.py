@@ -1,9 +1,9 @@
 """Trends of many series in DuckDB: Theil-Sen's slope of bucket medians, and whether Mann and Kendall call it one.
 
 The significance is corrected for autocorrelation after Hamed and Rao (1998): ranks that echo each other count for fewer. Only
-echoes that make a trend less sure are taken. A closed bucket keeps its median and forgets its samples, so the next
-points of a series cost little. Samples of a closed bucket come too late and are left out; of two samples at the same
-instant both count in their bucket's median; what is not finite was not measured.
+echoes that make a trend less sure are taken, over 20 buckets at most. A closed bucket keeps its median and forgets its
+samples, so the next points of a series cost little. Samples of a closed bucket come too late and are left out; of two samples
+at the same instant both count in their bucket's median; what is not finite was not measured.
 """
 
 import math
@@ -86,6 +86,14 @@ class Trends:
         self._db.execute(f"create or replace temp view window_of_buckets as {self._window()}")
         rows = self._db.execute(queries.POINTS, {"series": series}).fetchall()
         return [(bucket * self.width_us, middle) for bucket, middle in rows]
+
+    def all_points(self) -> dict[str, list[tuple[int, float]]]:
+        """Return every series' bucket medians, as `points` does."""
+        self._db.execute(f"create or replace temp view window_of_buckets as {self._window()}")
+        found: dict[str, list[tuple[int, float]]] = {}
+        for series, bucket, middle in self._db.execute(queries.ALL_POINTS).fetchall():
+            found.setdefault(series, []).append((bucket * self.width_us, middle))
+        return found
 
     def trends(self) -> list[Trend]:
         """Return the trend of every series that has buckets enough, by name."""

@@ -63,6 +63,26 @@ def test_a_walk_without_a_trend_is_mostly_not_called_one_though_uncorrected_it_w
     assert false <= plain / 2
 
 
+def hamed_and_rao(values: Floats) -> float:
+    """Compute the correction of the variance as their paper has it, over the first 20 lags."""
+    n = len(values)
+    pairs = [(values[b] - values[a]) / (b - a) for a in range(n) for b in range(a + 1, n)]
+    ranks = np.argsort(np.argsort(values - np.median(pairs) * np.arange(n))) - (n - 1) / 2
+    echoes = [float(np.dot(ranks[lag:], ranks[:-lag]) / np.dot(ranks, ranks)) for lag in range(1, 21)]
+    kept = [
+        (n - lag) * (n - lag - 1) * (n - lag - 2) * echo
+        for lag, echo in enumerate(echoes, 1)
+        if abs(echo) > 1.96 / np.sqrt(n)
+    ]
+    return max(1 + 2 * sum(kept) / (n * (n - 1) * (n - 2)), 1.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_correction_is_hamed_and_raos(seed: int) -> None:
+    values = np.cumsum(noise(60, seed))
+    assert trend(values).correction == pytest.approx(hamed_and_rao(values))
+
+
 def test_noise_has_no_trend() -> None:
     assert sum(trend(noise(100, seed)).direction != "none" for seed in range(20)) <= 1
 
