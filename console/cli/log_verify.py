@@ -2,15 +2,14 @@
 
 from typing import Any, NamedTuple
 
-from ...core.errors import HistoryBroken, PositionTrimmed
+from ...core.errors import HistoryBroken
 from ...core.log.port import EVENTS, LANES, Log, Stored, Watermarks
-from ...core.runtime.commit_record import GENESIS, SHARD_KEY, START, Head, commit_fields, digest, following
+from ...core.runtime.commit_record import GENESIS, START, Head, commit_fields, digest, following
+from ...core.runtime.commits import Inputs, LogRecords, transactions_of
 from ...core.runtime.records import TIMER_LANE, Commit
 from ...schemas import Contract, MalformedRecord
 from .journal import Entry, Journal
 from .log_sent import Written, sent_parts, written
-
-READ_RECORDS = 1_000
 
 
 class Finding(NamedTuple):
@@ -67,34 +66,31 @@ class _Verification:
         self._reads = 0
         self._writes = 0
         self._journal = Journal(log)
+        self._inputs: Inputs
 
     async def verify(self, marks: Watermarks) -> ShardReport:
         finding = None
+        lanes = [await self._log.watermarks(topic, self._shard) for topic in LANES]
+        starts, ends = [mark.start for mark in lanes], [mark.stable for mark in lanes]
+        self._inputs = Inputs(LogRecords(self._log), self._shard, ends, starts=starts)
         try:
             await self._run(marks)
         except _Broken as broken:
             finding = broken.finding
+        await self._inputs.close()
         last = self._head.sequence if self._commits else None
         return ShardReport(self._shard, self._commits, self._first, last, self._reads, self._writes, finding)
 
     async def _run(self, marks: Watermarks) -> None:
-        position, kept_from_start = marks.start, marks.start == 0
-        events: list[Stored] = []
-        while position < marks.stable:
-            read = await self._log.read(EVENTS, self._shard, position, records_max=READ_RECORDS)
-            for stored in read.records:
-                if stored.offset >= marks.stable:  # it goes on while we look
-                    return
-                if stored.key.startswith(SHARD_KEY):
-                    await self._commit(stored, events, from_genesis=kept_from_start and self._commits == 0)
-                    events = []
-                else:
-                    events.append(stored)
-            if read.position == position:
-                break
-            position = read.position
-        if events:
-            raise self._broken("a transaction without its commit record", events[-1], "a commit record", "the end")
+        """Go over the commits as `hms replay verify` does, without deciding anything."""
+        last = marks.start
+        try:
+            async for events, stored in transactions_of(LogRecords(self._log), self._shard, marks.start, marks.stable):
+                last = stored.offset
+                await self._commit(stored, events, from_genesis=marks.start == 0 and self._commits == 0)
+        except HistoryBroken:
+            end = Stored(EVENTS, self._shard, last, 0, b"", b"", ())
+            raise self._broken("a transaction without its commit record", end, "a commit record", "the end") from None
 
     async def _commit(self, stored: Stored, events: list[Stored], *, from_genesis: bool) -> None:
         fields = self._fields(stored)
@@ -108,7 +104,7 @@ class _Verification:
         self._epoch = fields["epoch"]
         self._first = fields["sequence"] if self._first is None else self._first
         self._commits += 1
-        inputs = await self._inputs(fields)
+        inputs = [None if one is None else await self._journal.decoded(one) for one in await self._inputs.of(fields)]
         known = self._check_reads(stored, fields, inputs)
         await self._check_writes(stored, fields, inputs, events, known=known)
 
@@ -126,20 +122,6 @@ class _Verification:
             expected = f"commit {head.sequence + 1} after {head.previous.hex()[:16]}"
             got = f"commit {fields['sequence']} after {fields['previous'].hex()[:16]}"
             raise self._broken("the chain is broken", stored, expected, got) from error
-
-    async def _inputs(self, fields: dict[str, Any]) -> list[Entry | None]:
-        """Return the messages that a commit consumed; None for a timer, and for what is no longer kept."""
-        return [await self._input(consumed["lane"], consumed["offset"]) for consumed in fields["inputs"]]
-
-    async def _input(self, lane: int, offset: int) -> Entry | None:
-        if lane == TIMER_LANE:
-            return None
-        try:
-            read = await self._log.read(LANES[lane], self._shard, offset, records_max=1)
-        except PositionTrimmed:
-            return None
-        found = read.records and read.records[0].offset == offset
-        return await self._journal.decoded(read.records[0]) if found else None
 
     def _check_reads(self, stored: Stored, fields: dict[str, Any], inputs: list[Entry | None]) -> bool:
         """Hold the consumed messages against the digest; return whether they are all there."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ...schemas import Contract
-from ..errors import HistoryBroken
+from ..errors import HistoryBroken, PositionTrimmed
 from ..log.port import EVENTS, LANES, Log, Stored
 from .commit_record import SHARD_KEY, commit_fields
 from .history import records_between
@@ -74,12 +74,16 @@ async def transactions_of(
 class Inputs:
     """The messages that a shard's commits consumed, read along with them: each lane is consumed in the order it has."""
 
-    def __init__(self, records: Records, shard: int, ends: Sequence[int]) -> None:
-        """Make it; `ends` are the next offsets of the four lanes."""
-        self._lanes = [_Lane(records, topic, shard, end) for topic, end in zip(LANES, ends, strict=True)]
+    def __init__(
+        self, records: Records, shard: int, ends: Sequence[int], *, starts: Sequence[int] | None = None
+    ) -> None:
+        """Make it; `ends` are the next offsets of the four lanes, and with `starts` what is missing is None, no error."""
+        firsts = (0,) * len(LANES) if starts is None else starts
+        bounds = zip(LANES, firsts, ends, strict=True)
+        self._lanes = [_Lane(records, topic, shard, *bound, lenient=starts is not None) for topic, *bound in bounds]
 
     async def of(self, fields: Mapping[str, Any]) -> list[Stored | None]:
-        """Return what a commit consumed, in order; None for a timer. Raises `HistoryBroken` for what is not there."""
+        """Return what a commit consumed, in order; None for a timer. Raises `HistoryBroken` for what is not there (or None)."""
         wanted: tuple[list[int], ...] = ([], [], [], [])
         for given in fields["inputs"]:
             if given["lane"] != TIMER_LANE:
@@ -94,7 +98,9 @@ class Inputs:
 
 
 class _Lane:
-    def __init__(self, records: Records, topic: str, shard: int, end: int) -> None:
+    def __init__(self, records: Records, topic: str, shard: int, start: int, end: int, *, lenient: bool) -> None:
+        self._start = start
+        self._lenient = lenient
         self._records = records
         self._topic = topic
         self._shard = shard
@@ -102,29 +108,38 @@ class _Lane:
         self._batches: Any = None
         self._buffer: deque[Stored] = deque()
 
-    async def take(self, offsets: Sequence[int]) -> list[Stored]:
+    async def take(self, offsets: Sequence[int]) -> list[Stored | None]:
         """Return the records at these offsets, which never go back."""
-        found: list[Stored] = []
-        buffer = self._buffer
+        found: list[Stored | None] = []
         for offset in offsets:
-            while not buffer or buffer[0].offset < offset:
-                if buffer:
-                    buffer.popleft()
-                elif not await self._fill(offset):
-                    raise self._missing(offset)
-            if buffer[0].offset != offset:
+            stored = await self._at(offset)
+            if stored is None and not self._lenient:
                 raise self._missing(offset)
-            found.append(buffer.popleft())
+            found.append(stored)
         return found
+
+    async def _at(self, offset: int) -> Stored | None:
+        buffer = self._buffer
+        while offset >= self._start:
+            if not buffer and not await self._fill(offset):
+                return None
+            if buffer[0].offset >= offset:
+                return buffer.popleft() if buffer[0].offset == offset else None
+            buffer.popleft()
+        return None
 
     async def _fill(self, offset: int) -> bool:
         """Read on, from the first offset that anybody wants; return whether there was anything."""
         if self._batches is None:
             self._batches = self._records.records(self._topic, self._shard, offset, self._end, headers=True)
-        async for batch in self._batches:
-            if batch:
-                self._buffer.extend(batch)
-                return True
+        try:
+            async for batch in self._batches:
+                if batch:
+                    self._buffer.extend(batch)
+                    return True
+        except PositionTrimmed:  # meanwhile: what is gone is gone
+            if not self._lenient:
+                raise
         return False
 
     def _missing(self, offset: int) -> HistoryBroken:
