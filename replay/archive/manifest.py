@@ -10,6 +10,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 FORMAT: Final = 1
+SNAPSHOTS_KEPT: Final = 60
+"""The newest ones of a shard: so many points of the past are cheap to go back to."""
 NO_MANIFEST: Final = "0" * 64
 Kind = Literal["append", "compact", "expire", "sweep", "gap", "snapshot"]
 
@@ -128,6 +130,7 @@ class Whole(Value):
     removed: tuple[Removed, ...]
     tombstones: tuple[Tombstone, ...]
     gaps: tuple[Gap, ...]
+    snapshots: tuple[Snapshot, ...] = ()
 
 
 class Manifest(Value):
@@ -148,6 +151,7 @@ class Manifest(Value):
     chain: Link | None
     anchors: dict[str, Anchor]
     snapshot: Snapshot | None
+    """The newest one; those before it count too, see `SNAPSHOTS_KEPT`."""
     add: tuple[ArchivedFile, ...] = ()
     remove: tuple[Removed, ...] = ()
     deleted: tuple[str, ...] = ()

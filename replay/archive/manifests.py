@@ -141,8 +141,8 @@ class Manifests:
 
     def _with_whole(self, manifest: Manifest) -> Manifest:
         after = ShardState()
-        after._take(self.state.whole())  # noqa: SLF001 - its own fold, one step further
-        after._change(manifest)  # noqa: SLF001
+        after.take(self.state.whole())
+        after.change(manifest)
         return manifest.model_copy(update={"whole": after.whole()})
 
     def forget(self) -> list[Path]:

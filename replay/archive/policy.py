@@ -19,6 +19,7 @@ ALL: Final = "*"
 class Policy(Value):
     """Durations as `30d` (s, m, h, d, w), sizes as `20GB`.
 
+    `snapshot_every`: how often the states are kept in a snapshot, from which the past is folded faster (`never`).
     `keep` names types (`*` for those not named); what is not named is kept for ever. `disk_max` bounds the Parquet files
     of the whole archive: beyond it the oldest days go first. `grace`: how long a file that counts no more is still
     there for queries. `log_kept`: how long the log keeps what is archived (`forever`: HMS trims nothing).
@@ -28,6 +29,7 @@ class Policy(Value):
     disk_max: str = ""
     grace: str = "1h"
     log_kept: str = "forever"
+    snapshot_every: str = "1d"
     small_files: int = 16
     """So many files of one type, topic and day are merged into one."""
 
@@ -48,6 +50,10 @@ class Policy(Value):
         """Return how long the log keeps what is archived; None: for ever."""
         return None if self.log_kept == "forever" else duration_us(self.log_kept)
 
+    def snapshot_every_us(self) -> int | None:
+        """Return how often a snapshot is taken; None: never."""
+        return None if self.snapshot_every == "never" else duration_us(self.snapshot_every)
+
     def is_expired(self, file: ArchivedFile, now_us: int) -> bool:
         """Tell whether every record of a file is older than its type is kept."""
         kept_us = self.kept_us(file.type)
@@ -59,6 +65,7 @@ class Policy(Value):
             if text != "forever":
                 duration_us(text)
         self.disk_bytes_max()
+        self.snapshot_every_us()
         return self
 
 

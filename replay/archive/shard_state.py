@@ -6,6 +6,7 @@ from .errors import ArchiveDamaged
 from .manifest import (
     FORMAT,
     NO_MANIFEST,
+    SNAPSHOTS_KEPT,
     Anchor,
     ArchivedFile,
     Gap,
@@ -30,7 +31,8 @@ class ShardState:
     complete_us: dict[str, int] = field(default_factory=dict)
     chain: Link | None = None
     anchors: dict[str, Anchor] = field(default_factory=dict)
-    snapshot: Snapshot | None = None
+    snapshots: list[Snapshot] = field(default_factory=list)
+    """Oldest first."""
     files: dict[str, ArchivedFile] = field(default_factory=dict)
     removed: dict[str, Removed] = field(default_factory=dict)
     tombstones: list[Tombstone] = field(default_factory=list)
@@ -48,21 +50,29 @@ class ShardState:
         if self.number < 0 and manifest.whole is None and manifest.number > 0:
             raise ArchiveDamaged(f"{name}: expected the manifests before it, or all that counts in it; got neither")
         if manifest.whole is not None:
-            self._take(manifest.whole)
+            self.take(manifest.whole)
         else:
-            self._change(manifest)
+            self.change(manifest)
         self.number, self.sha256, self.epoch = manifest.number, digest, manifest.epoch
         self.written_us = manifest.written_us
         self.covered, self.complete_us = dict(manifest.covered), dict(manifest.complete_us)
-        self.chain, self.anchors, self.snapshot = manifest.chain, dict(manifest.anchors), manifest.snapshot
+        self.chain, self.anchors = manifest.chain, dict(manifest.anchors)
 
-    def _take(self, whole: Whole) -> None:
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The newest snapshot of the shard's states."""
+        return self.snapshots[-1] if self.snapshots else None
+
+    def take(self, whole: Whole) -> None:
+        """Become what a manifest with everything says."""
         self.files = {one.path: one for one in whole.files}
         self.removed = {one.path: one for one in whole.removed}
         self.tombstones = list(whole.tombstones)
         self.gaps = list(whole.gaps)
+        self.snapshots = list(whole.snapshots)
 
-    def _change(self, manifest: Manifest) -> None:
+    def change(self, manifest: Manifest) -> None:
+        """Take in what a manifest changed."""
         for gone in manifest.remove:
             del self.files[gone.path]
             self.removed[gone.path] = gone
@@ -71,6 +81,8 @@ class ShardState:
         self.files.update((one.path, one) for one in manifest.add)
         self.tombstones += manifest.tombstones
         self.gaps += manifest.gaps
+        if manifest.snapshot is not None and manifest.snapshot != self.snapshot:
+            self.snapshots = [*self.snapshots, manifest.snapshot][-SNAPSHOTS_KEPT:]
 
     def whole(self) -> Whole:
         """Return all that counts, for a manifest to hold."""
@@ -79,6 +91,7 @@ class ShardState:
             removed=tuple(self.removed.values()),
             tombstones=tuple(self.tombstones),
             gaps=tuple(self.gaps),
+            snapshots=tuple(self.snapshots),
         )
 
     def next_of(self, topic: str) -> int | None:

@@ -67,6 +67,20 @@ async def take_snapshot(writer: ShardWriter, log: Log) -> Snapshot | None:
     return None if begins is None else await asyncio.to_thread(_write, writer, checkpoints, begins, through.sequence)
 
 
+async def keep_snapshot(writer: ShardWriter, log: Log, every_us: int | None) -> bool:
+    """Take a snapshot under a manifest of its own if the last one is old, and anything was checkpointed since."""
+    last = (await asyncio.to_thread(writer.manifests.refresh)).snapshot
+    if every_us is None or (last is not None and last.taken_us > time.time_ns() // 1_000 - every_us):
+        return False
+    snapshot = await take_snapshot(writer, log)
+    if snapshot is None or (last is not None and last.sequence == snapshot.sequence):
+        if snapshot is not None:
+            await asyncio.to_thread(writer.disk.remove, writer.folder.root / snapshot.path)
+        return False
+    await asyncio.to_thread(writer.manifests.publish, writer.epoch, writer.owner, "snapshot", snapshot=snapshot)
+    return True
+
+
 def _write(writer: ShardWriter, checkpoints: dict[bytes, Stored], begins: ShardCheckpoint, through: int) -> Snapshot:
     records = list(checkpoints.values())
     table = pa.table(

@@ -39,9 +39,8 @@ def _sweep(writer: ShardWriter, grace_us: int) -> int:
 def _rubbish(writer: ShardWriter, now_us: int) -> list[Path]:
     """Return this shard's files that no manifest names and nobody has touched for a while."""
     state = writer.manifests.state
-    named = {*state.files, *state.removed, *(stone.snapshot for stone in state.tombstones)}
-    if state.snapshot is not None:
-        named.add(state.snapshot.path)
+    snapshots = (one.path for one in state.snapshots)
+    named = {*state.files, *state.removed, *snapshots, *(stone.snapshot for stone in state.tombstones)}
     before_s = now_us / 1e6 - RUBBISH_AFTER_S
     return [
         path

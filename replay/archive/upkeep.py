@@ -9,6 +9,7 @@ from .compaction import compact
 from .expiry import Sign, expire
 from .manifests import ArchiveMoved
 from .policy import Policy, read_policy
+from .snapshot import keep_snapshot
 from .sweeping import sweep
 from .trimming import trim
 from .trust import Trust
@@ -59,6 +60,7 @@ class Upkeep:
         writer, log = self._writer, self._archiver.log
         policy = (self._policy or read_policy(self._archiver.folder)).checked()
         expired = await expire(writer, log, policy, self._archiver.identity.partitions, self._sign)
+        await keep_snapshot(writer, log, policy.snapshot_every_us())
         merged = await compact(writer, policy.small_files)
         swept = await sweep(writer, policy.grace_us())
         trimmed = await trim(writer, log, policy, self._trust)

@@ -42,7 +42,7 @@ def verify(archive: Archive, shard: int, check_signature: CheckSignature | None 
     if not findings:
         findings += _positions(archive, state)
         findings += _follow(archive, shard, state, chain)
-    findings += _snapshot(archive, state)
+    findings += _snapshots(archive, state)
     findings += [
         f"tombstone of {stone.type} in {stone.topic}/{shard} at {stone.first}: {wrong}"
         for stone in state.tombstones
@@ -132,8 +132,7 @@ def _ends_at(found: Link | None, expected: Link | None) -> bool:
     return found is None or (expected is not None and found.sha256 == expected.sha256)
 
 
-def _snapshot(archive: Archive, state: ShardState) -> Iterator[str]:
-    if state.snapshot is not None:
-        path = archive.folder.root / state.snapshot.path
-        if wrong := _content(path, state.snapshot.bytes, state.snapshot.sha256):
+def _snapshots(archive: Archive, state: ShardState) -> Iterator[str]:
+    for snapshot in state.snapshots:
+        if wrong := _content(archive.folder.root / snapshot.path, snapshot.bytes, snapshot.sha256):
             yield wrong

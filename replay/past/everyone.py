@@ -111,8 +111,8 @@ async def fold_shard(history: History, behaviours: Behaviours, shard: int, point
 
 async def _begin(archive: Archive | None, memory: ShardMemory, point: Point) -> int:
     """Take the archived snapshot in, if it is one of this code's states and not later; return where the tail begins."""
-    found = None if archive is None else await snapshot_of(archive, memory.shard)
-    if found is None or found.sequence > point.sequence:
+    found = None if archive is None else await snapshot_of(archive, memory.shard, point.sequence)
+    if found is None:
         return 0
     bodies: dict[str, bytes] = {}
     for key, value in found.checkpoints:

@@ -14,15 +14,16 @@ class Snapshot(NamedTuple):
     checkpoints: list[tuple[bytes, bytes]]
 
 
-async def snapshot_of(archive: Archive | None, shard: int) -> Snapshot | None:
-    """Return the newest snapshot of a shard, None without one."""
+async def snapshot_of(archive: Archive | None, shard: int, sequence: int) -> Snapshot | None:
+    """Return the newest snapshot of a shard that knows no later commit than this one, None without one."""
     from ..archive.reader import Archive as Folder  # noqa: PLC0415 - it needs pyarrow
 
     if not isinstance(archive, Folder):
         return None
-    named = archive.state(shard).snapshot
-    if named is None:
+    fitting = [one for one in archive.state(shard).snapshots if one.sequence <= sequence]
+    if not fitting:
         return None
+    named = fitting[-1]
     rows = await asyncio.to_thread(_rows, str(archive.folder.root / named.path))
     return Snapshot(named.sequence, named.low_water, rows)
 

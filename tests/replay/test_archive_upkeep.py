@@ -23,8 +23,10 @@ from hms.replay.archive.reader import Archive
 from hms.replay.archive.snapshot import low_water
 from hms.replay.archive.trust import Seen, judged
 from hms.replay.archive.upkeep import Kept, Upkeep
+from hms.replay.archive.verify import verify
 from hms.replay.archive.writer import ShardWriter
 from hms.replay.history import History
+from hms.replay.past.snapshots import snapshot_of
 
 from .archived import Add, archived, counters, everything, filled
 
@@ -370,6 +372,33 @@ def test_files_are_merged_only_as_far_as_memory_allows(tmp_path: Path, monkeypat
         archive = await Archive.open(tmp_path / "archive")
         assert len([file for file in archive.files(type="counters.Added") if file.compacted]) > 1
         assert await archived(archive) == await everything(log)
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_snapshots_are_taken_now_and_then_and_the_one_before_a_moment_is_found(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await checkpointed(tmp_path / "log.db")
+        archiver, writer = await in_steps(log, tmp_path / "archive", 1_000)
+        await Upkeep(archiver, writer, policy=Policy(snapshot_every="never")).run()
+        assert writer.manifests.state.snapshots == []
+        await Upkeep(archiver, writer).run()
+        await Upkeep(archiver, writer).run()
+        await log.close()
+        log = await checkpointed(tmp_path / "log.db")
+        archiver, writer = await in_steps(log, tmp_path / "archive", 1_000)
+        for _ in range(2):  # the second time nothing is new
+            await Upkeep(archiver, writer, policy=Policy(snapshot_every="0s", grace="0s")).run()
+        archive = await Archive.open(tmp_path / "archive")
+        first, second = archive.state(0).snapshots
+        assert first.sequence < second.sequence
+        assert await snapshot_of(archive, 0, first.sequence - 1) is None
+        for one in (first, second):
+            found = await snapshot_of(archive, 0, one.sequence)
+            assert found is not None
+            assert found.sequence == one.sequence
+        assert verify(archive, 0).findings == ()
         await log.close()
 
     asyncio.run(main())
