@@ -5,6 +5,7 @@ from typing import Final
 from ..core.app import App
 from ..schemas.component_reports import ComponentCommand, RunHook
 from ..schemas.host import RenewLease
+from .analysis.supervisor import analysis_supervisor
 from .audit import audit
 from .component import component
 from .fleet.behaviour import fleet
@@ -14,6 +15,7 @@ from .meta import meta_supervisor
 from .runtime import runtime_supervisor
 from .task import task
 from .telemetry import telemetry
+from .topic import topic
 
 hms_app: Final = App(
     "hms",
@@ -26,5 +28,7 @@ hms_app: Final = App(
     task,
     audit,
     telemetry,
+    topic,
+    analysis_supervisor,
     outside=(ComponentCommand, RunHook, RenewLease),
 )

@@ -7,6 +7,8 @@ from ..schemas.record import Message
 
 META_SUPERVISOR: Final[Address[Message[Any]]] = Address("meta_supervisor/main")
 RUNTIME_SUPERVISOR: Final[Address[Message[Any]]] = Address("runtime_supervisor/main")
+ANALYSIS_SUPERVISOR: Final[Address[Message[Any]]] = Address("analysis_supervisor/main")
+ANALYSIS_TOPIC: Final[Address[Message[Any]]] = Address("topic/analysis")
 
 
 def task_record(task_id: str) -> Address[Message[Any]]:

@@ -37,12 +37,16 @@ class Context(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """What an effect's handler gets: a token that grows per actor (the far side refuses lower ones) and the attempt, from 1."""
+    """What an effect's handler gets: a token that grows per actor (the far side refuses lower ones) and the attempt, from 1.
+
+    `log_url` is the log that the actor lives on, for a handler that reads its history.
+    """
 
     token: int
     attempt: int
     actor: str = ""
     id: str = ""
+    log_url: str = ""
 
 
 class Reaction(NamedTuple):

@@ -10,6 +10,9 @@ from typing import Final
 
 from . import (
     administrative,
+    analysis,
+    analysis_event,
+    analysis_look,
     audit,
     component,
     component_events,
@@ -31,11 +34,15 @@ from . import (
     task_protocol,
     task_record,
     telemetry,
+    topic,
 )
 from .record import Record
 
 MODULES: Final = (
     administrative,
+    analysis,
+    analysis_event,
+    analysis_look,
     audit,
     component,
     component_events,
@@ -57,6 +64,7 @@ MODULES: Final = (
     task_protocol,
     task_record,
     telemetry,
+    topic,
 )
 
 

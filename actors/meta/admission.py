@@ -17,9 +17,9 @@ from .readiness import make_ready, set_alarm
 from .state import ACTIVE_MAX, CANCELLATION_KEPT_MS, PARAMETERS_TOTAL_MAX, KeptCancellation, MetaState
 from .turn import Turn
 
-ALWAYS_TAKEN: Final = ("Recovery",)
+ALWAYS_TAKEN: Final = ("Recovery", "Analysis")
 """Types whose supervisor ships with HMS: their tasks wait for it when it has not registered yet."""
-COMES_LATER: Final = {"Analysis": "analysis", "Optimization": "ga", "Governance": "gov"}
+COMES_LATER: Final = {"Optimization": "ga", "Governance": "gov"}
 
 
 def submit(turn: Turn, message: SubmitTask) -> Decision[MetaEvent]:

@@ -14,7 +14,7 @@ from ...actors.agent.agent import PERIOD_MS
 from ...actors.agent.binding import check
 from ...actors.fleet import waves
 from ...actors.host.host_id import host_id, state_folder
-from ...actors.well_known import RUNTIME_SUPERVISOR
+from ...actors.well_known import ANALYSIS_SUPERVISOR, RUNTIME_SUPERVISOR
 from ...core.address import Address
 from ...core.app import App
 from ...core.client import Client, connect
@@ -35,6 +35,8 @@ MOMENT_MS: Final = 2_000
 CLOSE_S: Final = 5.0
 CLOSE_AWAY_S: Final = 0.5
 POLL_S: Final = 0.05
+SUPERVISORS: Final = (RUNTIME_SUPERVISOR, ANALYSIS_SUPERVISOR)
+"""They live as long as the fleet runs."""
 
 
 class FleetRun:
@@ -174,11 +176,13 @@ async def _supervised(
     try:
         async with connect(log, name=f"{user_name()}@{host}/{os.getpid()}") as client:
             await agent.connect(log, binding)
-            await client.tell(RUNTIME_SUPERVISOR, StartSupervision())
+            for supervisor in SUPERVISORS:
+                await client.tell(supervisor, StartSupervision())
             yield FleetRun(fleet, agent, log, node, client)
             with suppress(HmsError, TimeoutError):
                 async with asyncio.timeout(_patience_s(agent)):
-                    await client.tell(RUNTIME_SUPERVISOR, StopSupervision(reason="hms up ends"))
+                    for supervisor in SUPERVISORS:
+                        await client.tell(supervisor, StopSupervision(reason="hms up ends"))
             await agent.disconnect()
     finally:
         await _within(_patience_s(agent), node.stop(), "node")

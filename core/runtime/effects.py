@@ -109,7 +109,8 @@ class EffectRunner:
             reaction = None if installed is None else installed.reaction(type(event), pending.handler)
             if reaction is None:
                 return _failed(pending, f"the behaviour no longer has the handler {pending.handler} for this event")
-            result = await reaction.run(event, Effect(pending.token, pending.attempt, actor, pending.id))
+            effect = Effect(pending.token, pending.attempt, actor, pending.id, self._log.url)
+            result = await reaction.run(event, effect)
         except asyncio.CancelledError:
             if self._closing:
                 raise

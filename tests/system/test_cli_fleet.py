@@ -40,8 +40,19 @@ parameters:
 dependencies: []
 timeout: 60000  # 1 minute
 """
+ANALYSIS = """
+id: "analyze_system_health"
+task_type: "Analysis"
+priority: "Medium"
+parameters:
+  components: ["all"]
+  metrics: ["cpu", "memory", "response_time", "error_rate"]
+  time_range_minutes: 60
+  generate_report: true
+dependencies: []
+timeout: 300000  # 5 minutes
+"""
 OTHERS = {
-    "Analysis": "parameters: {components: [all], metrics: [cpu, memory], time_range_minutes: 60, generate_report: true}",
     "Optimization": "parameters: {target: performance, components: [web], max_generations: 10, population_size: 20, "
     "evaluation_criteria: [throughput, latency]}",
     "Governance": "parameters: {policy_type: security, components: [all], generate_report: true, alert_on_violation: true}",
@@ -311,6 +322,19 @@ def test_the_recovery_task_runs_as_the_core_components_document_gives_it(termina
     assert (again.code, again.json) == (0, task), "what has ended stays, and is shown as it is"
     assert "it had ended already" in again.err
     assert terminal("task", "watch", "recover_failed_component").code == 0
+
+
+def test_the_analysis_task_runs_as_the_core_components_document_gives_it(terminal: Terminal) -> None:
+    (terminal.folder / "analysis.yaml").write_text(ANALYSIS, encoding="utf-8")
+    ran = terminal("task", "submit", "analysis.yaml", "--wait", "--timeout", "60", "-o", "json")
+    assert (ran.code, ran.json["status"], ran.json["assigned_to"]) == (0, "completed", "analysis_supervisor")
+    result = ran.json["result"]
+    assert result["missing_metrics"] == ["response_time", "error_rate"]
+    measured = {
+        (one["component"], series["metric"]) for one in result["report"]["components"] for series in one["series"]
+    }
+    assert ("web", "rss_mb") in measured
+    assert "components: " in result["summary"]
 
 
 @pytest.mark.parametrize("kind", OTHERS)

@@ -234,11 +234,6 @@ def test_a_dependency_must_exist_so_that_there_are_no_cycles(meta: Any, dependen
     ("task_type", "parameters", "kind"),
     [
         (
-            "Analysis",
-            {"components": ["all"], "metrics": ["cpu"], "time_range_minutes": 60, "generate_report": True},
-            "analysis",
-        ),
-        (
             "Optimization",
             {
                 "target": "performance",

@@ -1,0 +1,84 @@
+"""Why: the components of a fleet, ranked by how likely each is at the root of one of its incidents."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import numpy as np
+
+from ....core.app import App
+from ....core.errors import ValidationFailed
+from ....core.runtime.view import View
+from ....replay.history import History
+from ....replay.incidents.book import Incident, incidents_of
+from ....replay.sql.session import Session
+from ....schemas.analysis import RankedCause
+from ....schemas.analysis_event import CausesAsked
+from ....schemas.analysis_look import CausesFound
+from ...fleet.behaviour import fleet
+from ..causes import CallGraph, Metrics, rank_causes
+from .asking import instant, stamp, table
+
+BEFORE: Final = timedelta(hours=2)
+AFTER: Final = timedelta(minutes=15)
+RANKED_MAX: Final = 50
+_SAMPLES: Final = """
+SELECT component, metric, list(epoch_us(sampled_at) ORDER BY sampled_at) AS at_us, list(value ORDER BY sampled_at) AS values_
+FROM metric_samples
+WHERE sampled_at >= $since::TIMESTAMPTZ AND sampled_at < $until::TIMESTAMPTZ AND NOT contains(component, '/')
+GROUP BY component, metric ORDER BY component, metric
+"""
+
+
+async def causes(session: Session, history: History, asked: CausesAsked) -> CausesFound:
+    """Rank the causes of an incident; raises `ValidationFailed` for one that there is not."""
+    incident = await _incident(history, asked.incident_id)
+    seen = instant(incident.opened_us)
+    window = {"since": stamp(seen - BEFORE), "until": stamp(seen + AFTER)}
+    metrics = _metrics((await table(session, _SAMPLES, window)).to_pylist())
+    graph = await call_graph(history)
+    ranked = rank_causes(metrics, graph, incident.opened_us)
+    if not ranked:
+        raise ValidationFailed(
+            f"incident {incident.id}: nothing was measured around {stamp(seen)}, and no fleet says who depends on whom"
+        )
+    return CausesFound(
+        request_id=asked.request_id,
+        component=incident.component,
+        seen_at=seen,
+        ranking=tuple(
+            RankedCause(component=one.component, score=one.score, evidence_json=json.dumps(one.evidence))
+            for one in ranked[:RANKED_MAX]
+        ),
+    )
+
+
+async def _incident(history: History, incident_id: str) -> Incident:
+    found = [one for one in await incidents_of(history) if one.id.startswith(incident_id)]
+    exact = [one for one in found if one.id == incident_id] or found
+    if len(exact) != 1:
+        many = f"{len(exact)} incidents begin so" if exact else "there is none"
+        raise ValidationFailed(f"expected the id of one incident, got {incident_id!r}: {many}; see `hms incident list`")
+    return exact[0]
+
+
+def _metrics(rows: list[dict[str, Any]]) -> Metrics:
+    found: Mapping[tuple[str, str], Any] = {
+        (row["component"], row["metric"]): (
+            np.array(row["at_us"], dtype=np.int64),
+            np.array([np.nan if one is None else one for one in row["values_"]], dtype=np.float64),
+        )
+        for row in rows
+    }
+    return found
+
+
+async def call_graph(history: History) -> CallGraph:
+    """Return who depends on whom, as the fleet in the log says it; empty where there is none, or no log."""
+    if history.log is None:
+        return CallGraph(())
+    view = View(history.log, [App("hms", fleet)], history=history)
+    seen = await view.actors(lambda address: address.startswith("fleet/"))
+    specs = [one.state.spec for one in seen if one.state.spec is not None]
+    return CallGraph([(one.id, callee) for spec in specs for one in spec.components for callee in one.depends_on])
