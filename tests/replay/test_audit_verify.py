@@ -1,95 +1,29 @@
 """Everything that can be done to a log, or to its checkpoints, is found, and called what it is."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
-from typing import Any, NamedTuple
 
 import pytest
 
-from hms.actors.app import hms_app
-from hms.core.address import Address
-from hms.core.client import connect
 from hms.core.log.open import open_log
-from hms.core.log.port import CHECKPOINTS, EVENTS, TOPICS, Draft, Log, Stored
+from hms.core.log.port import EVENTS, Stored
 from hms.core.log.sqlite.log import SqliteLog
 from hms.core.runtime.commit_record import SHARD_KEY
-from hms.core.runtime.node import Node
-from hms.replay.audit.identity import SETTING, log_id
-from hms.replay.audit.keys import KeyFolder, Signer
-from hms.replay.audit.memory import Memory, memory_file, recall, remember
-from hms.replay.audit.note import Note, parse, signed
+from hms.replay.audit.identity import SETTING
+from hms.replay.audit.keys import KeyFolder
+from hms.replay.audit.memory import memory_file, recall, remember
+from hms.replay.audit.note import parse, signed
 from hms.replay.audit.reading import Place, Reader
-from hms.replay.audit.signing import AuditDuty, Terms, sign_all
+from hms.replay.audit.signing import sign_all
 from hms.replay.audit.trust import Revocation, Trust, parse_trust
 from hms.replay.audit.verify import UNANCHORED, Anchors, Result, verify
 from hms.replay.audit.witness import notes_in, push
 from hms.replay.history import History
 from hms.schemas import Contract, partition_of
 from hms.schemas.audit import CheckpointRecorded
-from hms.schemas.task import CancelTask
 
-PARTITIONS = 2
-META: Address[Any] = Address("meta_supervisor/main")
-Change = Callable[[list[Stored]], list[Stored]]
-
-
-class Made(NamedTuple):
-    """A signed history: every record by place, the log's id, the key that signed, and all notes."""
-
-    records: dict[tuple[str, int], list[Stored]]
-    log: str
-    signer: Signer
-    notes: tuple[Note, ...]
-
-
-async def work(log: Log, ids: list[str], after: Callable[[], Awaitable[Any]] | None = None) -> None:
-    async with Node(log, [hms_app], name="node") as node, connect(log, name="tester") as client:
-        await node.wait_owning(PARTITIONS)
-        for one in ids:
-            await client.ask(META, CancelTask(task_id=one))
-        if after is not None:
-            await after()
-
-
-async def checkpoint_count(log: Log) -> int:
-    """Return how many checkpoints are events."""
-    found = 0
-    for shard in range(PARTITIONS):
-        records = (await log.read(EVENTS, shard, 0, records_max=10_000)).records
-        found += sum(stored.key.startswith(b"audit/") for stored in records)
-    return found
-
-
-async def wait_recorded(log: Log, count: int) -> None:
-    while await checkpoint_count(log) < count:  # noqa: ASYNC110 - of a log, not of this process
-        await asyncio.sleep(0.01)
-
-
-async def make(path: Path, signer: Signer) -> Made:
-    log = await SqliteLog.open(path, partitions=PARTITIONS)
-    notes: list[str] = []
-
-    async def sign() -> None:
-        notes.extend(await sign_all(log, History(log), [signer]))
-        await asyncio.wait_for(wait_recorded(log, len(notes)), 20)
-
-    await work(log, [f"a{number}" for number in range(10)], sign)
-    await work(log, [f"b{number}" for number in range(10)], sign)
-    history = History(log)
-    records: dict[tuple[str, int], list[Stored]] = {}
-    for topic in TOPICS:
-        for shard in range(1 if topic == TOPICS[-1] else PARTITIONS):
-            marks = await log.watermarks(topic, shard)
-            if topic != CHECKPOINTS:
-                found = [one async for some in history.records(topic, shard, 0, marks.stable) for one in some]
-                records[topic, shard] = found
-    name = str(await log_id(log))
-    await log.close()
-    return Made(records, name, signer, tuple(map(parse, notes)))
+from .signed_history import PARTITIONS, Change, Made, busy, commits_at, copied, flipped, make, said, verified, work
 
 
 @pytest.fixture(scope="module")
@@ -97,52 +31,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("made")
     (signer,) = KeyFolder(folder / "keys", "node-a").signers()
     return asyncio.run(make(folder / "log.db", signer))
-
-
-async def copied(made: Made, path: Path, shard: int, change: Change, name: str | None = None) -> Log:
-    """Write the history anew, one shard's events changed."""
-    log = await SqliteLog.open(path, partitions=PARTITIONS)
-    for (topic, partition), records in made.records.items():
-        kept = change(records) if (topic, partition) == (EVENTS, shard) else records
-        await log.append([Draft(topic, partition, one.key, one.value, one.headers) for one in kept])
-    await log.put_setting(SETTING, name or made.log, expected=None)
-    return log
-
-
-def same(records: list[Stored]) -> list[Stored]:
-    return records
-
-
-def verified(made: Made, path: Path, change: Change = same, anchors: Anchors | None = None, shard: int = 0) -> Result:
-    async def main() -> Result:
-        log = await copied(made, path / "copy.db", shard, change)
-        try:
-            history = History(log)
-            given = anchors or Anchors(Trust((made.signer.public,)))
-            return await verify(history, made.log, given, Reader(history))
-        finally:
-            await log.close()
-
-    return asyncio.run(main())
-
-
-def said(result: Result) -> str:
-    return "\n".join(map(str, result.findings))
-
-
-def busy(made: Made) -> int:
-    """Return the shard that did the work."""
-    return max(range(PARTITIONS), key=lambda shard: len(made.records[EVENTS, shard]))
-
-
-def commits_at(records: list[Stored]) -> list[int]:
-    return [index for index, stored in enumerate(records) if stored.key.startswith(SHARD_KEY)]
-
-
-def flipped(stored: Stored, at: int = -20) -> Stored:
-    value = bytearray(stored.value or b"")
-    value[at] ^= 1
-    return stored._replace(value=bytes(value))
 
 
 # --- what is right ---------------------------------------------------------------------------------------------------
@@ -419,104 +307,3 @@ def test_a_checkpoint_from_outside_that_nobody_trusted_has_signed_proves_nothing
     note = parse(signed(made.notes[0].checkpoint, [other]))
     result = verified(made, tmp_path, anchors=Anchors(Trust((made.signer.public,)), against=[note]))
     assert "signed by nobody who is trusted" in said(result)
-
-
-# --- keys and the duty -----------------------------------------------------------------------------------------------
-
-
-def test_keys_are_for_one_user_alone_and_a_new_one_is_introduced_by_the_one_before(tmp_path: Path) -> None:
-    keys = KeyFolder(tmp_path / "audit" / "keys", "node-a")
-    (first,) = keys.signers()
-    assert keys.signers() == [first] or str(keys.signers()[0].public) == str(first.public)
-    assert [file.stat().st_mode & 0o777 for file in keys.folder.iterdir()] == [0o600]
-    assert keys.folder.stat().st_mode & 0o777 == 0o700
-    second = keys.rotate()
-    both = keys.signers()
-    assert [str(one.public) for one in both] == [str(second.public), str(first.public)]
-
-    async def main() -> None:
-        log = await SqliteLog.open(tmp_path / "log.db", partitions=PARTITIONS)
-        history = History(log)
-
-        async def sign() -> None:
-            await sign_all(log, history, both)
-            assert keys.retire() == 1
-            await sign_all(log, history, keys.signers())
-
-        await work(log, ["a"], sign)
-        name = str(await log_id(log))
-        result = await verify(history, name, Anchors(Trust((first.public,))), Reader(history))
-        assert result.findings == []
-        assert set(result.memory.keys) == {str(first.public), str(second.public)}
-        await log.close()
-
-    asyncio.run(main())
-
-
-def test_a_node_signs_what_its_shards_do_tells_the_witness_and_then_rests(tmp_path: Path) -> None:
-    keys = KeyFolder(tmp_path / "keys", "node-a")
-    witness = tmp_path / "witness.jsonl"
-
-    async def main() -> None:
-        log = await SqliteLog.open(tmp_path / "log.db", partitions=PARTITIONS)
-        history = History(log)
-        duty = AuditDuty(log, keys.signers, Terms(every_commits=5, every_ms=200, witness=str(witness)))
-        async with Node(log, [hms_app], name="node", duties=[duty]) as node, connect(log, name="tester") as client:
-            await node.wait_owning(PARTITIONS)
-            for number in range(12):
-                await client.ask(META, CancelTask(task_id=f"t{number}"))
-            async with asyncio.timeout(20):
-                while not await _is_covered(log, history, keys):  # noqa: ASYNC110
-                    await asyncio.sleep(0.02)
-            assert node.statistics().failing_duties == ()
-            signed_before = await checkpoint_count(log)
-            await asyncio.wait([asyncio.ensure_future(asyncio.Event().wait())], timeout=1.5)  # seven times `every_ms`
-            assert await checkpoint_count(log) - signed_before <= PARTITIONS, "expected no signing for signing's sake"
-        assert notes_in(witness.read_text(encoding="utf-8")) != []
-        result = await verify(
-            history, str(await log_id(log)), Anchors(against=notes_in(witness.read_text())), Reader(history)
-        )
-        assert result.findings == []
-        await log.close()
-
-    asyncio.run(main())
-
-
-async def _is_covered(log: Log, history: History, keys: KeyFolder) -> bool:
-    """Say whether checkpoints cover all but what keeps the last of them."""
-    trust = Trust(tuple(one.public for one in keys.signers()))
-    result = await verify(history, str(await log_id(log)), Anchors(trust), Reader(history))
-    assert result.findings == []
-    return all(one.commits - one.covered <= 4 and one.covered > 0 for one in result.shards)
-
-
-def test_a_witness_may_be_a_url(made: Made) -> None:
-    taken: list[str] = []
-
-    class Taker(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            taken.append(self.rfile.read(int(self.headers["content-length"])).decode())
-            self.send_response(200 if len(taken) == 1 else 503)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Taker)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}/checkpoints"
-        push(url, made.notes[0].whole)
-        with pytest.raises(OSError, match="got 503"):
-            push(url, made.notes[1].whole)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    assert taken == [made.notes[0].whole, made.notes[1].whole]
-
-
-def test_what_is_remembered_is_json_that_people_can_read(made: Made, tmp_path: Path) -> None:
-    memory = verified(made, tmp_path, anchors=Anchors()).memory
-    assert Memory.model_validate(json.loads(memory.model_dump_json())) == memory

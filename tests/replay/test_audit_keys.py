@@ -1,0 +1,133 @@
+"""Keys, the duty that signs with them, and the witness that is told."""
+
+import asyncio
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from hms.actors.app import hms_app
+from hms.core.client import connect
+from hms.core.log.port import Log
+from hms.core.log.sqlite.log import SqliteLog
+from hms.core.runtime.node import Node
+from hms.replay.audit.identity import log_id
+from hms.replay.audit.keys import KeyFolder
+from hms.replay.audit.memory import Memory
+from hms.replay.audit.reading import Reader
+from hms.replay.audit.signing import AuditDuty, Terms, sign_all
+from hms.replay.audit.trust import Trust
+from hms.replay.audit.verify import Anchors, verify
+from hms.replay.audit.witness import notes_in, push
+from hms.replay.history import History
+from hms.schemas.task import CancelTask
+
+from .signed_history import META, PARTITIONS, Made, checkpoint_count, make, verified, work
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("made")
+    (signer,) = KeyFolder(folder / "keys", "node-a").signers()
+    return asyncio.run(make(folder / "log.db", signer))
+
+
+def test_keys_are_for_one_user_alone_and_a_new_one_is_introduced_by_the_one_before(tmp_path: Path) -> None:
+    keys = KeyFolder(tmp_path / "audit" / "keys", "node-a")
+    (first,) = keys.signers()
+    assert keys.signers() == [first] or str(keys.signers()[0].public) == str(first.public)
+    assert [file.stat().st_mode & 0o777 for file in keys.folder.iterdir()] == [0o600]
+    assert keys.folder.stat().st_mode & 0o777 == 0o700
+    second = keys.rotate()
+    both = keys.signers()
+    assert [str(one.public) for one in both] == [str(second.public), str(first.public)]
+
+    async def main() -> None:
+        log = await SqliteLog.open(tmp_path / "log.db", partitions=PARTITIONS)
+        history = History(log)
+
+        async def sign() -> None:
+            await sign_all(log, history, both)
+            assert keys.retire() == 1
+            await sign_all(log, history, keys.signers())
+
+        await work(log, ["a"], sign)
+        name = str(await log_id(log))
+        result = await verify(history, name, Anchors(Trust((first.public,))), Reader(history))
+        assert result.findings == []
+        assert set(result.memory.keys) == {str(first.public), str(second.public)}
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_node_signs_what_its_shards_do_tells_the_witness_and_then_rests(tmp_path: Path) -> None:
+    keys = KeyFolder(tmp_path / "keys", "node-a")
+    witness = tmp_path / "witness.jsonl"
+
+    async def main() -> None:
+        log = await SqliteLog.open(tmp_path / "log.db", partitions=PARTITIONS)
+        history = History(log)
+        duty = AuditDuty(log, keys.signers, Terms(every_commits=5, every_ms=200, witness=str(witness)))
+        async with Node(log, [hms_app], name="node", duties=[duty]) as node, connect(log, name="tester") as client:
+            await node.wait_owning(PARTITIONS)
+            for number in range(12):
+                await client.ask(META, CancelTask(task_id=f"t{number}"))
+            async with asyncio.timeout(20):
+                while not await _is_covered(log, history, keys):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert node.statistics().failing_duties == ()
+            signed_before = await checkpoint_count(log)
+            await asyncio.wait([asyncio.ensure_future(asyncio.Event().wait())], timeout=1.5)  # seven times `every_ms`
+            assert await checkpoint_count(log) - signed_before <= PARTITIONS, "expected no signing for signing's sake"
+        assert notes_in(witness.read_text(encoding="utf-8")) != []
+        result = await verify(
+            history, str(await log_id(log)), Anchors(against=notes_in(witness.read_text())), Reader(history)
+        )
+        assert result.findings == []
+        await log.close()
+
+    asyncio.run(main())
+
+
+async def _is_covered(log: Log, history: History, keys: KeyFolder) -> bool:
+    """Say whether checkpoints cover all but what keeps the last of them."""
+    trust = Trust(tuple(one.public for one in keys.signers()))
+    result = await verify(history, str(await log_id(log)), Anchors(trust), Reader(history))
+    assert result.findings == []
+    return all(one.commits - one.covered <= 4 and one.covered > 0 for one in result.shards)
+
+
+def test_a_witness_may_be_a_url(made: Made) -> None:
+    taken: list[str] = []
+
+    class Taker(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append(self.rfile.read(int(self.headers["content-length"])).decode())
+            self.send_response(200 if len(taken) == 1 else 503)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Taker)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/checkpoints"
+        push(url, made.notes[0].whole)
+        with pytest.raises(OSError, match="got 503"):
+            push(url, made.notes[1].whole)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert taken == [made.notes[0].whole, made.notes[1].whole]
+
+
+def test_what_is_remembered_is_json_that_people_can_read(made: Made, tmp_path: Path) -> None:
+    memory = verified(made, tmp_path, anchors=Anchors()).memory
+    assert Memory.model_validate(json.loads(memory.model_dump_json())) == memory
