@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from ...core.errors import HistoryBroken
 from ...core.log.port import EVENTS, LANES, Log, Stored, Watermarks
 from ...core.runtime.commit_record import GENESIS, START, Head, commit_fields, digest, following
-from ...core.runtime.commits import Inputs, LogRecords, transactions_of
+from ...core.runtime.commits import CommitMissing, Inputs, LogRecords, transactions_of
 from ...core.runtime.records import TIMER_LANE, Commit
 from ...schemas import Contract, MalformedRecord
 from .journal import Entry, Journal
@@ -83,14 +83,12 @@ class _Verification:
 
     async def _run(self, marks: Watermarks) -> None:
         """Go over the commits as `hms replay verify` does, without deciding anything."""
-        last = marks.start
         try:
             async for events, stored in transactions_of(LogRecords(self._log), self._shard, marks.start, marks.stable):
-                last = stored.offset
                 await self._commit(stored, events, from_genesis=marks.start == 0 and self._commits == 0)
-        except HistoryBroken:
-            end = Stored(EVENTS, self._shard, last, 0, b"", b"", ())
-            raise self._broken("a transaction without its commit record", end, "a commit record", "the end") from None
+        except CommitMissing as error:
+            what = "a transaction without its commit record"
+            raise self._broken(what, error.events[-1], "a commit record", "the end") from None
 
     async def _commit(self, stored: Stored, events: list[Stored], *, from_genesis: bool) -> None:
         fields = self._fields(stored)

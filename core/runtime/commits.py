@@ -25,6 +25,16 @@ class Records(Protocol):
         ...
 
 
+class CommitMissing(HistoryBroken):
+    """The log ends with `events` that no commit record speaks of."""
+
+    def __init__(self, shard: int, events: list[Stored]) -> None:
+        super().__init__(
+            f"hms.events/{shard}@{events[0].offset}: expected a commit record behind every event, found none"
+        )
+        self.events = events
+
+
 class LogRecords:
     """What a log still holds, as `Records`."""
 
@@ -66,9 +76,7 @@ async def transactions_of(
             else:
                 events.append(stored)
     if events:
-        raise HistoryBroken(
-            f"hms.events/{shard}@{events[0].offset}: expected a commit record behind every event, found none"
-        )
+        raise CommitMissing(shard, events)
 
 
 class Inputs:
