@@ -11,7 +11,6 @@ from ...schemas import FRAME_BYTES, UnknownSchema, derived_id
 from ..log.port import EVENTS, Draft, Stored
 from . import verdict as verdicts
 from .care import DEATHS_MAX, KILLED, timer_code
-from .cause import cause_of
 from .cell import Cell
 from .commit_record import digest, following
 from .commits import Transaction
@@ -21,6 +20,7 @@ from .inbound import Inbound, decode, unreadable
 from .input_record import encode_again, encode_array
 from .installed import Behaviours
 from .records import TIMER_LANE, Commit
+from .replay_step import Recorded, Step
 from .restore import ShardMemory, fold_transaction
 from .shard_options import ShardOptions
 from .turn import Turn
@@ -41,17 +41,6 @@ class Outcome(NamedTuple):
 
     divergences: list[Divergence]
     unsure: Unsure | None
-
-
-class _Step(NamedTuple):
-    """One input and what it led to: the `Input`, the events, the effects begun."""
-
-    given: dict[str, Any]
-    inbound: Inbound | None
-    actor: str
-    input: bytes | None
-    drafts: list[Draft]
-    begun: list[dict[str, str]]
 
 
 class _Before(NamedTuple):
@@ -167,11 +156,11 @@ class Replayer:
 
     def _step(
         self, turn: Turn, given: dict[str, Any], inbound: Inbound | None, before: dict[str, _Before | None]
-    ) -> _Step:
+    ) -> Step:
         drafts, consumed, begun = len(turn.drafts), len(turn.inputs), len(turn.begun_effects)
         actor = self._decide(turn, given, inbound, before)
         input_ = turn.inputs[consumed] if len(turn.inputs) > consumed else None
-        return _Step(given, inbound, actor, input_, turn.drafts[drafts:], turn.begun_effects[begun:])
+        return Step(given, inbound, actor, input_, turn.drafts[drafts:], turn.begun_effects[begun:])
 
     def _decide(
         self, turn: Turn, given: dict[str, Any], inbound: Inbound | None, before: dict[str, _Before | None]
@@ -195,7 +184,7 @@ class Replayer:
         self, transaction: Transaction, inbounds: Sequence[Inbound | None]
     ) -> tuple[Turn, list[Divergence]]:
         """Decide a commit's inputs once more, putting each actor right after each that came out otherwise."""
-        recorded = _Recorded(transaction, self._behaviours)
+        recorded = Recorded(transaction, self._behaviours)
         turn = self._turn(transaction.fields["now"])
         found: list[Divergence] = []
         for given, inbound in zip(transaction.fields["inputs"], inbounds, strict=True):
@@ -213,9 +202,9 @@ class Replayer:
                 _remember(turn, given)
         return turn, found + self._left_over(transaction, recorded)
 
-    def _judged(self, transaction: Transaction, steps: Sequence[_Step]) -> list[Divergence]:
+    def _judged(self, transaction: Transaction, steps: Sequence[Step]) -> list[Divergence]:
         """Compare each input's outcome with the record, and leave the actors as they are."""
-        recorded = _Recorded(transaction, self._behaviours)
+        recorded = Recorded(transaction, self._behaviours)
         found: list[Divergence] = []
         for step in steps:
             mismatch = self._mismatch(step, recorded.of(step), recorded.begun)
@@ -251,7 +240,7 @@ class Replayer:
     def _same(self, mine: bytes, recorded: bytes) -> bool:
         return same_value(mine, recorded, self._contract)
 
-    def _mismatch(self, step: _Step, events: list[Stored], begun: dict[str, list[str]]) -> Mismatch | None:
+    def _mismatch(self, step: Step, events: list[Stored], begun: dict[str, list[str]]) -> Mismatch | None:
         mine = [draft.value or b"" for draft in step.drafts if draft.topic == EVENTS]
         recorded = [stored.value or b"" for stored in events]
         found = verdict_mismatch(step.given, step.input, self._contract) or events_mismatch(
@@ -264,7 +253,7 @@ class Replayer:
         got = [effect["handler"] for effect in step.begun]
         return None if expected == got else Mismatch("effects", shown(expected), shown(got))
 
-    def _divergence(self, transaction: Transaction, step: _Step, mismatch: Mismatch) -> Divergence:
+    def _divergence(self, transaction: Transaction, step: Step, mismatch: Mismatch) -> Divergence:
         fields, given = transaction.fields, step.given
         envelope = step.inbound.envelope if step.inbound is not None else None
         id_ = derived_id(step.actor, given["timer"], "timer", str(given["offset"])) if envelope is None else envelope.id
@@ -287,7 +276,7 @@ class Replayer:
         place = (self._shard, fields["sequence"], transaction.record.offset, fields["now"], fields["code_version"])
         return Divergence(*place, f"shard/{self._shard}", -1, -1, "", "", field, expected, got)
 
-    def _left_over(self, transaction: Transaction, recorded: "_Recorded") -> list[Divergence]:
+    def _left_over(self, transaction: Transaction, recorded: Recorded) -> list[Divergence]:
         """Return what was recorded and no input leads to; the actors have folded it all the same."""
         left = recorded.left()
         if self._lockstep:
@@ -356,33 +345,6 @@ class Replayer:
         if not self._partial and digest(parts) == transaction.fields["digest_sent"]:
             return None
         return Unsure(transaction, [draft for draft in turn.drafts if draft.topic != EVENTS], parts)
-
-
-class _Recorded:
-    """A commit's events, to be found by what they derive from."""
-
-    def __init__(self, transaction: Transaction, behaviours: Behaviours) -> None:
-        self._events = {behaviours.contract.envelope_of(one.value or b"").id: one for one in transaction.events}
-        self.begun: dict[str, list[str]] = {}
-        for effect in transaction.fields["begun"]:
-            self.begun.setdefault(effect["event"], []).append(effect["handler"])
-
-    def of(self, step: _Step) -> list[Stored]:
-        """Return the events of one input, in order."""
-        if step.inbound is None:
-            key = derived_id(step.actor, step.given["timer"], "timer", str(step.given["offset"]))
-        elif step.inbound.envelope is None:
-            return []
-        else:
-            key = cause_of(step.inbound.envelope, step.actor).key
-        found: list[Stored] = []
-        while (event := self._events.pop(derived_id(step.actor, key, "event", str(len(found))), None)) is not None:
-            found.append(event)
-        return found
-
-    def left(self) -> list[Stored]:
-        """Return what nobody asked for."""
-        return list(self._events.values())
 
 
 def _remembered(given: dict[str, Any]) -> Remembered:
