@@ -24,7 +24,8 @@ from .trial import PARTITIONS, Trial, trial
 from .workload import REGISTERS
 
 ROUNDS = many(15, 100)
-HANGS_MS = many(6_000, 40_000)
+HANGS_MS = many(6_000, 20_000)
+"""Under what a shard waits for a lane: after 30 s its timers fire without it, and that is said."""
 GIANT_BYTES = 1_000_000
 
 
