@@ -36,7 +36,7 @@ BudgetOption = Annotated[
 KeptOption = Annotated[
     str, Parameter(name="--log-kept", help="Trim what is archived and older than this from the log, such as 7d")
 ]
-ToArgument = Annotated[Path, Parameter(help="The new log's file")]
+ToArgument = Annotated[str, Parameter(help="The new log: a file (or sqlite:FILE), or kafka://HOST:PORT/PREFIX")]
 
 RUN_COLUMNS: Final[Columns] = {"SHARD": "shard", "RECORDS": "records", "FILES": "files"}
 KEPT_COLUMNS: Final[Columns] = {
@@ -179,7 +179,7 @@ def _policy(folder: Any, keep: tuple[str, ...], disk_max: str, log_kept: str) ->
 
 @app.command
 async def restore(to: ToArgument, /, *, archive: ArchiveOption = None, options: Options = DEFAULTS) -> None:
-    """Rebuild a lost log from its archive, as a new embedded log; the archive is verified before.
+    """Rebuild a lost log from its archive, in a new file or under a new prefix on Kafka; the archive is verified before.
 
     It ends at the last moment of which every shard is archived, made causally closed. Where nothing had to be left out
     the log goes on in the same archive; else it needs a new one. JSON: `log, records, commits{}, left_out, goes_on`.
@@ -189,10 +189,22 @@ async def restore(to: ToArgument, /, *, archive: ArchiveOption = None, options: 
 
     if archive is None:
         raise ValidationFailed("expected --archive (or HMS_ARCHIVE): the log that knew it is lost")
-    path = to.expanduser().absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    found = await restored(await Archive.open(archive), path)
-    item = {"log": f"sqlite:{path}", **found._asdict(), "commits": {str(k): v for k, v in found.commits.items()}}
+    target = _target(to)
+    found = await restored(await Archive.open(archive), target)
+    item = {
+        "log": f"sqlite:{target}" if isinstance(target, Path) else target,
+        **found._asdict(),
+        "commits": {str(k): v for k, v in found.commits.items()},
+    }
     show_one(item, options.form)
     if not found.goes_on:
         say("what is left out was archived of some shards only; archive this log into a new folder")
+
+
+def _target(to: str) -> Path | str:
+    """Return the file of a new embedded log, in a folder that is there; or a URL as it is."""
+    if to.startswith("kafka:"):
+        return to
+    path = Path(to.removeprefix("sqlite:")).expanduser().absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

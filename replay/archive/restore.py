@@ -36,8 +36,11 @@ class Restored(NamedTuple):
     """Whether the log may go on in the same archive; one that lacks what that holds needs a new one."""
 
 
-async def restore(archive: Archive, path: Path, check_signature: CheckSignature | None = None) -> Restored:
-    """Write an archive's log into a new file. Raises `ArchiveDamaged` when the archive is not whole, `ValidationFailed`."""
+async def restore(archive: Archive, target: Path | str, check_signature: CheckSignature | None = None) -> Restored:
+    """Write an archive's log into a new file, or under a new prefix on Kafka (`kafka://`).
+
+    Raises `ArchiveDamaged` when the archive is not whole, `ArchiveMismatch` when it cannot be restored, `ValidationFailed`.
+    """
     await archive.refresh()
     for shard in range(archive.partitions):
         report = await asyncio.to_thread(verify, archive, shard, check_signature)
@@ -46,7 +49,10 @@ async def restore(archive: Archive, path: Path, check_signature: CheckSignature 
     cut = await RestoreCut.of(archive)
     for shard in range(archive.partitions):
         _check_beginning(archive.state(shard), shard, cut)
-    return await asyncio.to_thread(_Restoring(archive, cut).write, path)
+    restoring = _Restoring(archive, cut)
+    if isinstance(target, str):
+        return await restoring.write_on_kafka(target)
+    return await asyncio.to_thread(restoring.write, target)
 
 
 def _check_beginning(state: ShardState, shard: int, cut: RestoreCut) -> None:
@@ -88,17 +94,30 @@ class _Restoring:
             leftover.unlink()
         if path.exists():
             raise ValidationFailed(f"{path} is there already; name a new file")
-        copies = {place: self._copy(*place) for place in self._archive.places()}
-        copies.update(self._checkpoints())
-        epochs = [self._archive.state(shard).epoch for shard in range(self._archive.partitions)]
-        goes_on = self._is_all()
-        settings = {ARCHIVE_SETTING: self._bound().model_dump_json()} if goes_on else {}
-        write_log(part, LogCopy(self._archive.partitions, copies, epochs, settings))
+        write_log(part, self._whole())
         part.rename(path)
         for leftover in part.parent.glob(part.name + "-*"):
             leftover.unlink()
+        return self._restored()
+
+    async def write_on_kafka(self, url: str) -> Restored:
+        """Write the log's topics, which must not be there yet."""
+        from ...core.log.kafka import copying  # noqa: PLC0415 - the embedded log does not pay for aiokafka
+        from ...core.log.kafka.address import KafkaAddress  # noqa: PLC0415
+
+        await copying.write_log(KafkaAddress.parse(url), self._whole())
+        return self._restored()
+
+    def _whole(self) -> LogCopy:
+        copies = {place: self._copy(*place) for place in self._archive.places()}
+        copies.update(self._checkpoints())
+        epochs = [self._archive.state(shard).epoch for shard in range(self._archive.partitions)]
+        settings = {ARCHIVE_SETTING: self._bound().model_dump_json()} if self._is_all() else {}
+        return LogCopy(self._archive.partitions, copies, epochs, settings)
+
+    def _restored(self) -> Restored:
         commits = {shard: point.sequence for shard, point in self._cut.points.items()}
-        return Restored(self._records, commits, self._left_out, goes_on)
+        return Restored(self._records, commits, self._left_out, self._is_all())
 
     def _copy(self, topic: str, shard: int) -> PartitionCopy:
         start = _start(self._archive.state(shard), topic, shard)

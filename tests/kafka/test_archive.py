@@ -4,9 +4,15 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
+
 from hms import connect
 from hms.core.address import Address
-from hms.core.log import EVENTS
+from hms.core.errors import ValidationFailed
+from hms.core.log import EVENTS, Draft, Stored
+from hms.core.log.copied import LogCopy, PartitionCopy
+from hms.core.log.kafka import KafkaAddress
+from hms.core.log.kafka.copying import write_log
 from hms.core.log.open import open_log
 from hms.core.runtime.node import Node
 from hms.core.runtime.view import View
@@ -57,6 +63,54 @@ def test_a_log_on_kafka_is_restored_into_an_embedded_one_with_its_positions_and_
         assert {seen.address: seen.state for seen in await View(again, [counters]).actors(lambda _: True)} == states
         await count(again, 10)
         await again.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.timeout(300)
+def test_a_log_on_kafka_is_restored_into_kafka_offset_by_offset_with_its_times_and_goes_on(
+    kafka_url: str, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        await make_log(kafka_url)
+        async with opened(kafka_url) as log:
+            await count(log, 30)
+            writer = await log.open_writer(0, "a writer that dies in its transaction")
+            await writer.close()
+            await count(log, 30)
+            archive = await run_archive(tmp_path / "archive", log)
+            there = await everything(log)
+        target = f"{kafka_url}x"
+        restored = await restore(archive, target)
+        assert (restored.left_out, restored.goes_on) == (0, True)
+        async with opened(target) as again:
+            assert await everything(again) == there
+            await count(again, 10)
+            archive = await run_archive(tmp_path / "archive", again)
+            assert await archived(archive) == await everything(again)
+        with pytest.raises(ValidationFailed, match="there are topics of a log already"):
+            await restore(archive, target)
+
+    asyncio.run(main())
+
+
+def test_an_embedded_log_moves_to_kafka_behind_deleted_heads_and_gaps(kafka_url: str) -> None:
+    async def main() -> None:
+        place = (EVENTS, 0)
+        records = [Stored(EVENTS, 0, offset, 1_000_000 * offset, b"k", b"%d" % offset, (("h", b"1"),))
+                   for offset in (5, 6, 8, 11, 12, 16, 20_050)]  # fmt: skip
+        high = 20_053
+        copy = LogCopy(1, {place: PartitionCopy(5, high, records)}, [1], {"name": "value"})
+        await write_log(KafkaAddress.parse(kafka_url), copy)
+        async with opened(kafka_url) as log:
+            marks = await log.watermarks(*place)
+            assert (marks.start, marks.stable, marks.high) == (5, high, high)
+            assert (await everything(log))[place] == records
+            assert await log.get_setting("name") == "value"
+            (offset,) = await log.append([Draft(EVENTS, 0, b"k", b"new")])
+            assert offset == high
+            (new,) = (await log.read(*place, high)).records
+            assert new.at_us > 1_700_000_000_000_000  # the brokers' clock again
 
     asyncio.run(main())
 

@@ -1,33 +1,16 @@
 """A new log file made of records that have their offsets and times already: a copy, or a fork, of another log."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ...errors import ValidationFailed
-from ..port import Stored
+from ..copied import LogCopy, PartitionCopy
 from .file import open_file, pack
 from .headers import encode_headers
 from .layout import Layout
 from .times import DEFAULT_TIMES
 
-
-class PartitionCopy(NamedTuple):
-    """What a partition is to hold: its first offset, its next one, and the records between, with or without gaps."""
-
-    start: int
-    high: int
-    records: Iterable[Stored]
-
-
-class LogCopy(NamedTuple):
-    """A whole log; partitions that are left out are empty."""
-
-    partitions: int
-    places: Mapping[tuple[str, int], PartitionCopy]
-    epochs: Sequence[int]
-    settings: Mapping[str, str]
+__all__ = ["LogCopy", "PartitionCopy", "write_log"]
 
 
 def write_log(path: Path, copy: LogCopy) -> None:
