@@ -12,7 +12,7 @@ import nab
 import numpy as np
 import pyarrow as pa
 from figures import Figure, at_least, under
-from session import Measured, Session, Unavailable
+from session import Measured, Session
 
 from hms.actors.analysis.anomaly import Bank, alarm, score_series
 from hms.actors.analysis.files import SeriesFile, read_series
@@ -152,7 +152,8 @@ def run(session: Session) -> list[Figure]:
 def _quality_figures(session: Session) -> list[Figure]:
     folder = os.environ.get(LABELLED)
     if folder is None:
-        raise Unavailable(f"{LABELLED} names no folder of labelled series")
+        print(f"not measured: how good the detectors are, for {LABELLED} names no folder of labelled series", flush=True)
+        return []
     got = session.measure(quality, folder=folder)
     return [
         Figure("NAB standard score, one fixed threshold", "points", [got["score"]], at_least(55)),
