@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from ...core.log.port import EVENTS, Stored
+from ...core.log.port import EVENTS, Log, Stored
+from ...core.log.sqlite.scan import scan
 from ...core.runtime.commit_record import GENESIS, SHARD_KEY, commit_sequence
 from ...core.runtime.records import Commit
 from ...schemas import FRAME_BYTES, MalformedRecord, RecordType, encode_long
@@ -12,6 +14,9 @@ from ..history import History
 from .tree import HASH_BYTES, Frontier, event_hash, events_root, leaf
 
 TRAIL_KEY: Final = b"audit/shard-"
+EMBEDDED: Final = "sqlite:"
+Row = tuple[int, bytes, bytes | None]
+"""Offset, key and value."""
 _PREVIOUS_WITHIN: Final = 400
 """The hash of the record before stands within the first bytes of a commit record."""
 
@@ -50,19 +55,22 @@ class Commits:
         self._frame = RecordType(Commit, str(Commit.explicit_type)).frame
         self._events: list[bytes] = []
 
-    def take(self, records: list[Stored]) -> None:
+    def take(self, records: Iterable[Stored]) -> None:
         """Take the records that come next."""
-        self.records += len(records)
+        self.take_rows([(stored[2], stored[4], stored[5]) for stored in records])
+
+    def take_rows(self, rows: list[Row]) -> None:
+        """Take the records that come next, as offset, key and value."""
+        self.records += len(rows)
         hashed = self._events
-        for stored in records:
-            key = stored[4]
+        for offset, key, value in rows:
             if key.startswith(SHARD_KEY):
-                self._commit(stored, events_root(hashed))
+                self._commit(offset, value or b"", events_root(hashed))
                 hashed = self._events = []
             else:
-                hashed.append(event_hash(key, stored[5] or b""))
+                hashed.append(event_hash(key, value or b""))
                 if key.startswith(TRAIL_KEY):
-                    self.trail.append(stored)
+                    self.trail.append(Stored(EVENTS, self.shard, offset, 0, key, value, ()))
 
     def end(self) -> None:
         """Say that nothing more comes."""
@@ -85,10 +93,9 @@ class Commits:
                 found[tree.size] = tree.root()
         return found
 
-    def _commit(self, stored: Stored, root: bytes) -> None:
-        value = stored[5] or b""
+    def _commit(self, offset: int, value: bytes, root: bytes) -> None:
         if not value.startswith(self._frame + encode_long(self.size)):
-            self._out_of_order(stored, value)
+            self._out_of_order(offset, value)
         elif value.find(self.head, FRAME_BYTES, _PREVIOUS_WITHIN) < 0:
             self._find(
                 "the chain of commits is broken: this record, or the one before, was changed or replaced",
@@ -99,9 +106,9 @@ class Commits:
         self.head = sha256(value).digest()
         self.last = value
         self.size += 1
-        self.position = stored[2] + 1
+        self.position = offset + 1
 
-    def _out_of_order(self, stored: Stored, value: bytes) -> None:
+    def _out_of_order(self, offset: int, value: bytes) -> None:
         got: str | int
         try:
             got = commit_sequence(value) if value.startswith(self._frame) else "no commit record"
@@ -116,7 +123,7 @@ class Commits:
             )
         self._find(
             what,
-            f"commit {self.size} at {EVENTS}/{self.shard}@{stored[2]}",
+            f"commit {self.size} at {EVENTS}/{self.shard}@{offset}",
             f"{got}" if isinstance(got, str) else f"commit {got}",
         )
         if isinstance(got, int) and got > self.size:
@@ -129,9 +136,23 @@ class Commits:
 
 async def read_commits(history: History, commits: Commits, start: int, end: int) -> None:
     """Read a shard's events between two positions."""
+    if history.log is not None and history.log.url.startswith(EMBEDDED):
+        start = await _scanned(history, history.log, commits, start, end)
     async for records in batches(history, commits.shard, start, end):
         commits.take(records)
     commits.end()
+
+
+async def _scanned(history: History, log: Log, commits: Commits, start: int, end: int) -> int:
+    """Read what an embedded log has of it, the archived part first; return where somebody else has to go on."""
+    kept_from = min(end, max(start, (await log.watermarks(EVENTS, commits.shard)).start))
+    async for records in batches(history, commits.shard, start, kept_from):
+        commits.take(records)
+    position = kept_from
+    for rows in scan(Path(log.url.removeprefix(EMBEDDED)), log.partitions, EVENTS, commits.shard, kept_from, end):
+        commits.take_rows(rows)
+        position = rows[-1][0] + 1
+    return position
 
 
 def batches(history: History, shard: int, start: int, end: int) -> AsyncIterator[list[Stored]]:
