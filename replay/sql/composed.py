@@ -48,7 +48,7 @@ _HEARTBEAT: Final = (
     "{metric}::DOUBLE AS value, incarnation, shard, position, topic, appended_at FROM component_heartbeat"
 )
 _FIGURES: Final = (
-    "SELECT record_key AS component, unnest(map_keys(metrics)) AS metric, envelope.sent_at AS sampled_at, "
+    "SELECT supervisor_id AS component, unnest(map_keys(metrics)) AS metric, envelope.sent_at AS sampled_at, "
     "unnest(map_values(metrics))::DOUBLE AS value, NULL::BIGINT AS incarnation, shard, position, topic, appended_at "
     "FROM supervisor_heard"
 )

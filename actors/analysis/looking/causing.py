@@ -13,20 +13,30 @@ from ....core.runtime.view import View
 from ....replay.history import History
 from ....replay.incidents.book import Incident, incidents_of
 from ....replay.sql.session import Session
-from ....schemas.analysis import RankedCause
+from ....schemas.analysis import ALL, RankedCause
 from ....schemas.analysis_event import CausesAsked
 from ....schemas.analysis_look import CausesFound
 from ...fleet.behaviour import fleet
-from ..causes import CallGraph, Metrics, rank_causes
+from ..causes import CallGraph, Cause, Metrics, rank_causes
 from .asking import instant, stamp, table
+from .figures import wanted
 
 BEFORE: Final = timedelta(hours=2)
 AFTER: Final = timedelta(minutes=15)
+CRASH: Final = timedelta(minutes=5)
+EXIT: Final = 3.0
+"""What the first exit counts; a metric that moved far and surely counts about as much."""
 RANKED_MAX: Final = 50
+_EXITS: Final = """
+SELECT substring(record_key, 11) AS component, min(envelope.sent_at) AS exited_at, arg_min(exit.cause, position) AS cause
+FROM component_exited
+WHERE NOT exit.expected AND envelope.sent_at >= $since::TIMESTAMPTZ AND envelope.sent_at < $until::TIMESTAMPTZ
+GROUP BY component ORDER BY exited_at, component
+"""
 _SAMPLES: Final = """
 SELECT component, metric, list(epoch_us(sampled_at) ORDER BY sampled_at) AS at_us, list(value ORDER BY sampled_at) AS values_
 FROM metric_samples
-WHERE sampled_at >= $since::TIMESTAMPTZ AND sampled_at < $until::TIMESTAMPTZ AND NOT contains(component, '/')
+WHERE sampled_at >= $since::TIMESTAMPTZ AND sampled_at < $until::TIMESTAMPTZ AND {wanted}
 GROUP BY component, metric ORDER BY component, metric
 """
 
@@ -36,9 +46,10 @@ async def causes(session: Session, history: History, asked: CausesAsked) -> Caus
     incident = await _incident(history, asked.incident_id)
     seen = instant(incident.opened_us)
     window = {"since": stamp(seen - BEFORE), "until": stamp(seen + AFTER)}
-    metrics = _metrics((await table(session, _SAMPLES, window)).to_pylist())
+    metrics = _metrics((await table(session, _SAMPLES.format(wanted=wanted((ALL,), (ALL,))), window)).to_pylist())
     graph = await call_graph(history)
-    ranked = rank_causes(metrics, graph, incident.opened_us)
+    exits = (await table(session, _EXITS, {"since": stamp(seen - CRASH), "until": stamp(seen + CRASH)})).to_pylist()
+    ranked = with_exits(rank_causes(metrics, graph, incident.opened_us), exits)
     if not ranked:
         raise ValidationFailed(
             f"incident {incident.id}: nothing was measured around {stamp(seen)}, and no fleet says who depends on whom"
@@ -52,6 +63,16 @@ async def causes(session: Session, history: History, asked: CausesAsked) -> Caus
             for one in ranked[:RANKED_MAX]
         ),
     )
+
+
+def with_exits(ranked: list[Cause], exits: list[dict[str, Any]]) -> list[Cause]:
+    """Count exits that nobody wanted, which no metric tells: the first one most, for it may have brought about the others."""
+    found = {one.component: one for one in ranked}
+    for place, row in enumerate(exits, 1):
+        known = found.get(row["component"], Cause(row["component"], 0.0, []))
+        piece = {"what": "exit", "place": place, "of": len(exits), "at": stamp(row["exited_at"]), "cause": row["cause"]}
+        found[known.component] = Cause(known.component, round(known.score + EXIT / place, 6), [piece, *known.evidence])
+    return sorted(found.values(), key=lambda cause: (-cause.score, cause.component))
 
 
 async def _incident(history: History, incident_id: str) -> Incident:

@@ -7,6 +7,7 @@ from ....replay.sql.session import Session
 from ....schemas.analysis import ALL, MetricFigures, MetricsResponse
 from ....schemas.analysis_event import MetricsAsked
 from .asking import stamp, table
+from .rows import SUPERVISORS
 
 SERIES_MAX: Final = 500
 """So many series an answer holds."""
@@ -28,7 +29,10 @@ GROUP BY component, metric ORDER BY component, metric
 
 
 def wanted(components: tuple[str, ...], metrics: tuple[str, ...]) -> str:
-    """Return the condition on `component` and `metric` that names stand for."""
+    """Return the condition on `component` and `metric` that names stand for; `all` components are all but supervisors."""
+    if ALL in components:
+        own = ", ".join(_text(name) for name in SUPERVISORS)
+        return f"component NOT IN ({own}) AND ({_any_of('metric', metrics, MEANINGS)})"
     return f"({_any_of('component', components, {})}) AND ({_any_of('metric', metrics, MEANINGS)})"
 
 

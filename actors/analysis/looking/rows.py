@@ -16,11 +16,14 @@ TOPICS = (EVENTS, *LANES)
 """Where samples are."""
 APART = "\x1f"
 """Between component and metric in a series' name."""
+SUPERVISORS = ("meta_supervisor", "runtime_supervisor", "analysis_supervisor")
+"""Their own counters, which only grow, are for `metrics_query` and reports of them by name."""
 _NEW = """
 SELECT s.topic AS topic, s.shard AS shard, s.position AS position, component || chr(31) || metric AS series,
     epoch_us(sampled_at) AS at_us, value
 FROM metric_samples AS s JOIN (VALUES {places}) AS place(topic, shard, first, until)
     ON s.topic = place.topic AND s.shard = place.shard AND s.position >= place.first AND s.position < place.until
+WHERE component NOT IN ({supervisors})
 ORDER BY s.topic, s.shard, s.position, metric, sampled_at
 LIMIT {limit}
 """
@@ -53,7 +56,8 @@ async def read_rows(
     if not open_places:
         return _rows(None, dict(ends), told, whole=True)
     listed = ", ".join(f"('{topic}', {shard}, {first}, {end})" for (topic, shard), (first, end) in open_places.items())
-    found = await table(session, _NEW.format(places=listed, limit=limit + 1))
+    supervisors = ", ".join(f"'{one}'" for one in SUPERVISORS)
+    found = await table(session, _NEW.format(places=listed, supervisors=supervisors, limit=limit + 1))
     if found.num_rows <= limit:
         return _rows(found, dict(ends), told, whole=True)
     kept, cut = _whole_records(found)
