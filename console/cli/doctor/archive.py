@@ -28,7 +28,7 @@ async def archive_checks(log: Log) -> list[Check]:
         shards = await shard_items(log, archive)
     except (HmsError, OSError) as error:
         todo = "mount its folder, or restore it from a backup; until then the log keeps everything"
-        return [Check("archive", "fail", str(error), todo)]
+        return [Check("archive", "warn", str(error), todo)]
     item = archive_item(archive, shards, time.time_ns() // 1_000)
     behind = item["lag"] > LAG_WARN or (item["lag"] > 0 and (item["age_s"] or 0) > AGE_WARN_S)
     todo = "start a node with --archive, or `hms archive run`" if behind else ""
