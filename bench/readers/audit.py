@@ -37,7 +37,7 @@ async def verified(url: str, records: int, workers: int) -> Measured:
         signers = KeyFolder(Path(folder) / "keys", "bench").signers()
     log = await open_log(url)
     history = History(log)
-    name = await make_log_id(log)
+    name = await make_log_id(log, history)
     await sign_all(log, history, signers)
     reader = Reader(history, Place(url, None), workers)
     started = time.perf_counter()

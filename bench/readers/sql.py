@@ -143,7 +143,10 @@ def opened(folder: str) -> Archive:
         for path in sorted(root.glob("data/*/*/*.parquet"))
     ]
     stands_in = SimpleNamespace(
-        folder=SimpleNamespace(root=root), files=lambda: files, positions=dict, path=lambda file: root / file.path
+        folder=SimpleNamespace(root=root),
+        files=lambda: files,
+        positions=dict,
+        tombstones=list,
     )
     return cast("Archive", stands_in)
 

@@ -1,22 +1,36 @@
-"""What a log is called in its checkpoints: drawn once, kept in its settings."""
+"""What a log is called in its checkpoints: drawn once, kept in its settings; a log that was rebuilt is called what it was."""
 
 import secrets
 from typing import Final
 
 from ...core.log.port import Log
+from ..history import History
+from .trail import Trail, newest_before
 
 SETTING: Final = "audit-id"
 
 
-async def log_id(log: Log) -> str | None:
-    """Return the id of a log, None where nothing was ever signed."""
-    return await log.get_setting(SETTING)
+async def log_id(log: Log, history: History | None = None) -> str | None:
+    """Return the id of a log, None where nothing was ever signed.
+
+    Settings are not part of the history: where they are gone, `history` still says it in its checkpoints.
+    """
+    found = await log.get_setting(SETTING)
+    return await _in_checkpoints(history) if found is None and history is not None else found
 
 
-async def make_log_id(log: Log) -> str:
+async def make_log_id(log: Log, history: History) -> str:
     """Return the id of a log, drawn now if there is none."""
-    found = await log_id(log)
-    if found is None:
-        await log.put_setting(SETTING, secrets.token_hex(8), expected=None)  # or somebody else has, a moment ago
-        found = await log_id(log)
-    return str(found)
+    if await log.get_setting(SETTING) is None:
+        drawn = await _in_checkpoints(history) or secrets.token_hex(8)
+        await log.put_setting(SETTING, drawn, expected=None)  # or somebody else has, a moment ago
+    return str(await log.get_setting(SETTING))
+
+
+async def _in_checkpoints(history: History) -> str | None:
+    trail = Trail()
+    for shard in range(history.partitions):
+        found = await newest_before(history, trail, shard)
+        if found is not None and found.note is not None:
+            return found.note.checkpoint.origin.split("/")[1]
+    return None

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 import structlog
 
 from ...core.address import Address
-from ...core.client import connect
+from ...core.client import Client
+from ...core.clock import SystemClock
 from ...core.errors import ValidationFailed
 from ...core.log.port import EVENTS, Log, Stored
 from ...core.runtime.commit_record import GENESIS, SHARD_KEY, commit_fields
@@ -29,7 +30,7 @@ from .witness import push
 logger = structlog.get_logger("hms.audit")
 EVERY_COMMITS: Final = 10_000
 EVERY_MS: Final = 60_000
-LOOK_EVERY_MS: Final = 5_000
+LOOK_EVERY_MS: Final = 10_000
 """How often a node looks whether there is anything to sign: not at every commit, which would cost as much as the commits."""
 _PRIORITY: Final = "low"
 
@@ -105,10 +106,13 @@ class Follower:
         self._log_id = log_id
         self._commits = commits
         self._tree = Frontier(commits.base.size, commits.base.peaks)
+        self._client = Client(log, "auditor", SystemClock())  # not started: nobody answers it
         self._contract = Contract()
         self._contract.register(Commit, str(Commit.explicit_type))
         self.position = position
         """Where reading goes on."""
+        self._keys: set[bool] = set()
+        """Of the events behind the last commit: whether they are of audit trails."""
         self._has_signed = False
         self.new = 0
         """Commits since the last checkpoint that are of anything but checkpoints."""
@@ -137,16 +141,13 @@ class Follower:
 
     def _is_work(self, records: list[Stored]) -> bool:
         """Say whether any commit did more than keep checkpoints: else signing would be a reason to sign, for ever."""
-        events: list[Stored] = []
         for stored in records:
             if not stored.key.startswith(SHARD_KEY):
-                events.append(stored)
+                self._keys.add(stored.key.startswith(TRAIL_KEY))
                 continue
-            if any(not one.key.startswith(TRAIL_KEY) for one in events):
+            kept, self._keys = self._keys, set()
+            if False in kept or (not kept and commit_fields(self._contract, stored.value or b"")["inputs"]):
                 return True
-            if not events and commit_fields(self._contract, stored.value or b"")["inputs"]:
-                return True
-            events = []
         return False
 
     async def sign(self, signers: Sequence[Signer]) -> str:
@@ -163,8 +164,7 @@ class Follower:
             note=note,
         )
         to: Address[RecordCheckpoint] = Address(trail_address(shard))
-        async with connect(self._log, name="auditor") as client:
-            await client.tell(to, message, priority=_PRIORITY)
+        await self._client.tell(to, message, priority=_PRIORITY)
         self.new = 0
         self._has_signed = True
         return note
@@ -173,7 +173,7 @@ class Follower:
 async def begin(log: Log, history: History, shard: int) -> Follower:
     """Return a follower that goes on from the shard's newest checkpoint, or begins with its first commit."""
     trail = Trail()
-    log_id = await make_log_id(log)
+    log_id = await make_log_id(log, history)
     _, end = await history.bounds(EVENTS, shard)
     found = await newest_before(history, trail, shard)
     if found is not None and _is_sound(found, log_id, end):

@@ -27,11 +27,13 @@ _SOURCE_OF: Final = {topic: source for source, topics in SOURCES.items() for top
 
 
 class Answer(NamedTuple):
-    """An answer on its way: of which moment, its columns, and its rows as they come."""
+    """An answer on its way: of which moment, its columns, its rows as they come, and how many archived ranges are gone."""
 
     as_of: AsOf
     schema: "pa.Schema"
     batches: "AsyncIterator[pa.RecordBatch]"
+    expired: int = 0
+    """Ranges that the archive has deleted by policy: what was in them is in no answer."""
 
 
 class Session:
@@ -71,7 +73,8 @@ class Session:
         as_of = await self._prepare(process, names)
         parts = process.query(sql, dict(parameters or {}))
         schema = cast("pa.Schema", await anext(parts))
-        return Answer(as_of, schema, parts)
+        expired = 0 if self._archive is None else len(self._archive.tombstones())
+        return Answer(as_of, schema, parts, expired)
 
     async def changed(self, as_of: AsOf, timeout_ms: int) -> bool:
         """Wait until anything has come that was not there at a moment; return whether it has."""

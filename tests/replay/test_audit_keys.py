@@ -11,10 +11,10 @@ import pytest
 
 from hms.actors.app import hms_app
 from hms.core.client import connect
-from hms.core.log.port import Log
+from hms.core.log.port import Draft, Log
 from hms.core.log.sqlite.log import SqliteLog
 from hms.core.runtime.node import Node
-from hms.replay.audit.identity import log_id
+from hms.replay.audit.identity import log_id, make_log_id
 from hms.replay.audit.keys import KeyFolder
 from hms.replay.audit.memory import Memory
 from hms.replay.audit.reading import Reader
@@ -131,3 +131,15 @@ def test_a_witness_may_be_a_url(made: Made) -> None:
 def test_what_is_remembered_is_json_that_people_can_read(made: Made, tmp_path: Path) -> None:
     memory = verified(made, tmp_path, anchors=Anchors()).memory
     assert Memory.model_validate(json.loads(memory.model_dump_json())) == memory
+
+
+def test_a_log_that_lost_its_settings_is_called_what_its_checkpoints_call_it(made: Made, tmp_path: Path) -> None:
+    async def main() -> tuple[str | None, str, str]:
+        bare = await SqliteLog.open(tmp_path / "bare.db", partitions=PARTITIONS)
+        for place, records in made.records.items():
+            await bare.append([Draft(*place, one.key, one.value) for one in records])
+        found = await log_id(bare, History(bare)), await make_log_id(bare, History(bare)), str(await log_id(bare))
+        await bare.close()
+        return found
+
+    assert asyncio.run(main()) == (made.log, made.log, made.log)

@@ -69,7 +69,7 @@ async def verify(
     since_us = None if since is None else instant_us(since, time.time_ns() // 1_000)
     async with history_of(options.url, archive) as history:
         assert history.log is not None  # noqa: S101 - it was opened with one
-        name = await log_id(history.log) or ""
+        name = await log_id(history.log, history) or ""
         reader = Reader(history, Place(options.url, archive), workers or os.cpu_count() or 1)
         result = await verified(history, name, anchors, reader, since_us=since_us)
     _show(result, options)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from ....replay.history import AsOf
 from ....replay.sql.catalog import SOURCES, Catalog, own_schemas
 from ....replay.sql.composed import COMPOSED
 from ....replay.sql.errors import QueryRefused
@@ -79,14 +78,14 @@ async def show(session: Session, sql: str, values: Mapping[str, Any], options: S
     async for batch in answer.batches:
         form.take(batch)
     form.end()
-    say(moment(answer.as_of))
+    say(moment(answer))
 
 
 async def _follow(session: Session, sql: str, values: Mapping[str, Any], options: SqlOptions) -> None:
     """Show an answer's rows; then, whenever the log has grown, those that the answer before did not have."""
     answer = await session.ask(sql, values)
     form = form_of(options.form, answer.schema, at_once=True)
-    say(moment(answer.as_of))
+    say(moment(answer))
     before: Counter[bytes] = Counter()
     while True:
         before = await _show_new(answer, before, form)
@@ -116,14 +115,16 @@ def _hashes(batch: "pa.RecordBatch") -> list[bytes]:
     return [blake2b(repr(row).encode(), digest_size=16).digest() for row in zip(*columns, strict=True)]
 
 
-def moment(as_of: AsOf) -> str:
-    """Say of which moment an answer is: when, and how many records of each kind there were by then."""
+def moment(answer: Answer) -> str:
+    """Say of which moment an answer is: when, how many records of each kind there were by then, and what is missing."""
+    as_of = answer.as_of
     ends = {
         source: sum(end for (topic, _), end in as_of.positions.items() if topic in topics)
         for source, topics in SOURCES.items()
         if source in ENTIRE
     }
-    return f"as of {instant_of_us(as_of.taken_at_us)} · " + ", ".join(f"{name} to {end}" for name, end in ends.items())
+    gone = f" · without {answer.expired} ranges that the archive deleted by policy" if answer.expired else ""
+    return f"as of {instant_of_us(as_of.taken_at_us)} · {', '.join(f'{name} to {end}' for name, end in ends.items())}{gone}"
 
 
 def parameters(given: tuple[str, ...]) -> dict[str, str]:
