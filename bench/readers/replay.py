@@ -10,8 +10,9 @@ from figures import Figure, at_least, under
 from session import Measured, Session, file_of
 
 from hms.core.log import open_log
+from hms.core.log.copied import LogCopy, PartitionCopy
 from hms.core.log.port import EVENTS, SCHEMAS, Stored
-from hms.core.log.sqlite.copying import LogCopy, PartitionCopy, write_log
+from hms.core.log.sqlite.copying import write_log
 from hms.core.runtime.commit_record import START, commit_draft, following
 from hms.core.runtime.installed import Behaviours
 from hms.core.runtime.node import Node

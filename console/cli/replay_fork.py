@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from ...core.log.port import Draft
 from ...core.log.sqlite.copying import write_log
 from ...replay.fork.compare import Deviation, deviations
 from ...replay.fork.cutting import Taken, take
@@ -79,11 +78,7 @@ def fork(
     taken = asyncio.run(_take(options.url, archive, at_us, now_us if until is None else instant_us(until, now_us)))
     world = ForkWorld(taken, apps, seed=seed)
     more = [due for path in files for due in injected(path, world.behaviours.contract, at_us, taken.partitions)]
-    recorded = (
-        [Due(one.at_us, Draft(one.topic, one.partition, *one[4:])) for one in taken.outside]
-        if inputs == RECORDED
-        else []
-    )
+    recorded = [Due.of(one) for one in taken.outside] if inputs == RECORDED else []
     until_us = _until_us(until, now_us, at_us, [*recorded, *more])
     world.run([*recorded, *more], until_us)
     write_log(file, world.copy())

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from ...core.errors import ValidationFailed
-from ...core.log.port import Draft
+from ...core.log.port import Draft, Stored
 from ...core.runtime.shard_options import ShardOptions
 from ...core.runtime.wire import PROTOCOL_VERSION, message_draft
 from ...schemas import Contract, Envelope, Unencodable, derived_id
@@ -25,6 +25,11 @@ class Due(NamedTuple):
 
     at_us: int
     draft: Draft
+
+    @classmethod
+    def of(cls, stored: Stored) -> "Due":
+        """Return a recorded message as it came."""
+        return cls(stored.at_us, Draft(stored.topic, stored.partition, *stored[4:]))
 
 
 def injected(path: Path, contract: Contract, at_us: int, partitions: int) -> list[Due]:

@@ -13,9 +13,9 @@ from typing import Any, Final
 from ...core.app import App
 from ...core.behaviour import Effect, Reaction
 from ...core.errors import HmsError
+from ...core.log.copied import LogCopy, PartitionCopy
 from ...core.log.port import CO_PARTITIONED, LANES, SCHEMAS, Draft
 from ...core.log.simulated import SimulatedBroker
-from ...core.log.sqlite.copying import LogCopy, PartitionCopy
 from ...core.runtime.fitness import APPS_SETTING
 from ...core.runtime.installed import Behaviours
 from ...core.runtime.node import Node
