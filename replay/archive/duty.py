@@ -13,6 +13,8 @@ INTERVAL_S: Final = 30.0
 """So far an archive lags behind when all is well."""
 SAY_EVERY: Final = 2
 """An idle shard says once in so many rounds that all of it is archived: a restore ends where the last shard said so."""
+BATCH_RECORDS: Final = 20_000
+"""Decoded in one go: the thread that does it holds up the shards of this process meanwhile, for some milliseconds."""
 UPKEEP_EVERY: Final = 20
 """Compaction, expiry and trimming are looked at once in so many rounds."""
 
@@ -47,7 +49,7 @@ class ArchiveDuty:
     async def follow(self, shard: int, epoch: int) -> None:
         """Archive a shard for as long as it is this node's."""
         archiver = await self._archiver()
-        writer = archiver.writer(shard, epoch)
+        writer = archiver.writer(shard, epoch, BATCH_RECORDS)
         await asyncio.sleep(self._interval_s * shard / archiver.identity.partitions)
         rounds = 0
         while True:
