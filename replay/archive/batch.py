@@ -17,13 +17,16 @@ BATCH_BYTES: Final = 96 << 20
 
 
 class Taken(NamedTuple):
-    """The records of one topic from `first` to below `next`; `is_all`: nothing more was visible when it was read."""
+    """The records of one topic from `first` to below `next`; `is_all`: nothing more was visible when it was read.
+
+    `complete_us`: every record that was appended before is taken; None where that is not known. It may go back, with the clock.
+    """
 
     records: list[Stored]
     first: int
     next: int
     is_all: bool
-    complete_us: int
+    complete_us: int | None
 
 
 def places_of(shard: int) -> list[Place]:
@@ -114,11 +117,9 @@ class Reading:
             position = read.position
             await asyncio.sleep(0)  # a shard of this node comes first
         is_all = position >= marks.stable
-        return Taken(records, first, position, is_all, _complete_us(records, marks, now_us, is_all=is_all))
+        return Taken(records, first, position, is_all, _complete_us(marks, now_us, is_all=is_all))
 
 
-def _complete_us(records: list[Stored], marks: Watermarks, now_us: int, *, is_all: bool) -> int:
-    """Return before which instant every record is taken: now, if nothing is left and no transaction is open."""
-    if is_all and marks.stable == marks.high:
-        return now_us
-    return records[-1].at_us if records else 0
+def _complete_us(marks: Watermarks, now_us: int, *, is_all: bool) -> int | None:
+    """Return before which instant every record is taken: now, if nothing is left and no transaction is open; else unknown."""
+    return now_us if is_all and marks.stable == marks.high else None

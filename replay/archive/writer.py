@@ -187,7 +187,7 @@ class ShardWriter:
         for topic, one in taken.items():
             first = covered.get(topic, (one.first, 0))[0]
             covered[topic] = (first, one.next)
-            complete[topic] = max(complete.get(topic, 0), one.complete_us)
+            complete[topic] = complete.get(topic, 0) if one.complete_us is None else one.complete_us
             if one.records:
                 anchors[topic] = anchor_of(one.records[-1])
         self.manifests.publish(
