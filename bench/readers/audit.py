@@ -55,7 +55,9 @@ def run(session: Session) -> list[Figure]:
     events, actors = session.scaled(EVENTS_COUNT), session.scaled(ACTORS)
     workers = os.cpu_count() or 1
     url = session.built("audited.db", long_log, events=events, actors=actors)
-    (embedded,) = session.repeat(lambda: session.measure(verified, url=url, records=events, workers=workers))
+    (embedded,) = session.repeat(
+        lambda: session.measure(verified, url=session.copy(url), records=events, workers=workers)
+    )
     figures = [Figure("verify, embedded", "records/s", [one["rate"] for one in embedded], at_least(500_000))]
     return figures + _on_kafka(session, workers)
 
@@ -79,4 +81,4 @@ def _on_kafka(session: Session, workers: int) -> list[Figure]:
 def profile(session: Session) -> str:
     events = session.scaled(EVENTS_COUNT)
     url = session.built("audited.db", long_log, events=events, actors=session.scaled(ACTORS))
-    return session.profile(verified, url=url, records=events, workers=1)
+    return session.profile(verified, url=session.copy(url), records=events, workers=1)
