@@ -17,7 +17,12 @@ Form: TypeAlias = Annotated[
     Parameter(name=("--output", "-o"), help="text shows the onsets only; csv, json and jsonl every row"),
 ]
 File: TypeAlias = Annotated[
-    str, Parameter(name="FILE", help="CSV with the columns `timestamp` and `value`; - for standard input")
+    str,
+    Parameter(
+        name="FILE",
+        allow_leading_hyphen=True,
+        help="CSV with the columns `timestamp` and `value`; - for standard input",
+    ),
 ]
 COLUMNS: Final = ("file", "timestamp", "value", "score", "onset", "state")
 TEXT_COLUMNS: Final = {"FILE": "file", "ONSET AT": "timestamp", "VALUE": "value", "SCORE": "score"}

@@ -22,7 +22,12 @@ APP: Final = App("hms", telemetry)
 """It names the types of what is asked."""
 BATCH: Final = 500
 FileArgument = Annotated[
-    str, Parameter(name="FILE", help="CSV with the columns `timestamp` and `value`; - for standard input")
+    str,
+    Parameter(
+        name="FILE",
+        allow_leading_hyphen=True,
+        help="CSV with the columns `timestamp` and `value`; - for standard input",
+    ),
 ]
 ComponentOption = Annotated[str, Parameter(help="Whose series it is; it need not be in a fleet")]
 MetricOption = Annotated[str, Parameter(help="The metric's name")]

@@ -28,7 +28,9 @@ EXIT: Final = 3.0
 """What the first exit counts; a metric that moved far and surely counts about as much."""
 RANKED_MAX: Final = 50
 _EXITS: Final = """
-SELECT substring(record_key, 11) AS component, min(envelope.sent_at) AS exited_at, arg_min(exit.cause, position) AS cause
+SELECT substring(record_key, 11) AS component, min(envelope.sent_at) AS exited_at, arg_min(CASE
+    WHEN exit.signal IS NOT NULL THEN 'killed by ' || exit.signal WHEN exit.code IS NOT NULL THEN 'exit code ' || exit.code
+    ELSE exit.cause END, position) AS cause
 FROM component_exited
 WHERE NOT exit.expected AND envelope.sent_at >= $since::TIMESTAMPTZ AND envelope.sent_at < $until::TIMESTAMPTZ
 GROUP BY component ORDER BY exited_at, component
