@@ -8,9 +8,15 @@ from .journal import Entry
 
 RUNTIME_TYPES: Final = frozenset(
     f"hms.{name}"
-    for name in ("Commit", "TimerSet", "TimerCancelled", "TimerFired", "EffectRetried", "EffectFinished", "Checkpoint")
+    for name in (
+        *("Commit", "TimerSet", "TimerCancelled", "TimerFired", "EffectRetried", "EffectFinished", "Checkpoint"),
+        "CheckpointRecorded",
+    )
 )
-"""What the runtime notes for itself; what it says about an actor (`hms.ActorQuarantined`) is not among it."""
+"""What the runtime notes for itself, and who signs its history.
+
+What it says about an actor (`hms.ActorQuarantined`) is not among it.
+"""
 
 
 @dataclass(frozen=True)

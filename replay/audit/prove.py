@@ -86,7 +86,8 @@ def _covering(recorded: list[Recorded], commits: Commits, index: int) -> tuple[N
         if one.note is not None and roots.get(one.size) == one.note.checkpoint.root:
             return one.note, tuple(str(key) for key in one.keys)
     raise NotAProof(
-        f"no checkpoint covers commit {index} of shard {commits.shard} yet; nodes sign every minute, `hms audit sign` does so now"
+        f"no checkpoint covers commit {index} of shard {commits.shard} yet; nodes sign every five minutes, `hms audit sign` "
+        "does so now"
     )
 
 

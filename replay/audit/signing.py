@@ -29,7 +29,8 @@ from .witness import push
 
 logger = structlog.get_logger("hms.audit")
 EVERY_COMMITS: Final = 10_000
-EVERY_MS: Final = 60_000
+EVERY_MS: Final = 300_000
+"""A checkpoint is some kilobytes of log, with all that it takes to keep it: every minute, a hundred megabytes a day."""
 LOOK_EVERY_MS: Final = 10_000
 """How often a node looks whether there is anything to sign: not at every commit, which would cost as much as the commits."""
 _PRIORITY: Final = "low"
