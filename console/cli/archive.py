@@ -23,6 +23,9 @@ app = App(name="archive", help="The archive: the log's records as Parquet, for g
 GapsOption = Annotated[
     bool, Parameter(name="--accept-gaps", help="Note what the log has lost before it was archived, and go on behind it")
 ]
+AnewOption = Annotated[
+    bool, Parameter(name="--anew", help="Begin another archive, in a new folder; the one the log had is left as it is")
+]
 WorkersOption = Annotated[
     int, Parameter(validator=Number(gte=1, lte=64), help="Processes that share the shards, one core each")
 ]
@@ -68,6 +71,7 @@ async def run(
     *,
     archive: ArchiveOption = None,
     accept_gaps: GapsOption = False,
+    anew: AnewOption = False,
     workers: WorkersOption = 1,
     options: Options = DEFAULTS,
 ) -> None:
@@ -81,7 +85,7 @@ async def run(
 
     async with reading(options.url) as log:
         url = await archive_url(log, archive)
-        found = await archive_once(url, log, owner=_owner(), accept_gaps=accept_gaps, workers=workers)
+        found = await archive_once(url, log, owner=_owner(), accept_gaps=accept_gaps, workers=workers, anew=anew)
         show_list([one._asdict() for one in found], options.form, RUN_COLUMNS)
         say(f"{sum(one.records for one in found)} records archived into {url}")
 

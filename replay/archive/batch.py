@@ -99,7 +99,8 @@ class Reading:
             raise ArchiveMismatch(
                 f"{topic}/{partition}@{anchor.position}: expected the record that was archived last, got "
                 f"{'none' if there is None else 'another'}: the topic was deleted and made again, or the log restored from a "
-                "copy that went another way. Go on with a new archive, or restore the log from this one (hms archive restore)"
+                "copy that went another way. Go on with another archive (hms archive run --anew), or restore the log from this "
+                "one (hms archive restore)"
             )
 
     async def _read(

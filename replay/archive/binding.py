@@ -65,6 +65,21 @@ async def bind(log: Log, folder: Folder, url: str, disk: Disk | None = None) -> 
     return identity
 
 
+async def bind_anew(log: Log, folder: Folder, disk: Disk | None = None) -> Identity:
+    """Give a log another archive, in a folder that has none yet; the one that it had is left as it is.
+
+    For a log that went another way than its archive. Raises `ValidationFailed` for a folder that is an archive already.
+    """
+    before = await log.get_setting(SETTING)
+    if await asyncio.to_thread(folder.read_identity) is not None:
+        raise ValidationFailed(f"{folder.root} is an archive already; name a new folder")
+    identity = await asyncio.to_thread(folder.make, disk or Disk(), log.partitions)
+    bound = Bound(archive=identity.id, log=identity.log, url=str(folder.root))
+    if not await log.put_setting(SETTING, bound.model_dump_json(), expected=before):
+        raise ArchiveMismatch(f"{log.url} was given another archive at the same moment; look at `hms archive status`")
+    return identity
+
+
 async def _remember(log: Log, folder: Folder, identity: Identity, url: str) -> Bound:
     """Write into the log which archive it has; one that holds records already is some other log's."""
     if await asyncio.to_thread(_has_manifests, folder, identity):

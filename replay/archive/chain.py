@@ -53,7 +53,7 @@ class Chain:
                 f"{place}: expected commit {expected[0]} after {expected[1][:16]}, got commit {sequence} after "
                 f"{previous[:16]}: the log is not the one that was archived (a topic deleted and made again, a log restored "
                 "from an older copy), or records are missing. Compare both (hms archive verify, hms log verify), then go on "
-                "with a new archive, or restore the log from this one (hms archive restore)"
+                "with another archive (hms archive run --anew), or restore the log from this one (hms archive restore)"
             )
 
 

@@ -7,12 +7,19 @@ from concurrent.futures import ProcessPoolExecutor
 from ...core.log.open import open_log
 from ...core.log.port import Log
 from .archiver import Archiver, Progress
+from .binding import bind_anew
+from .folder import Folder, folder_of
 
 
 async def archive_once(
-    url: str, log: Log, *, owner: str, accept_gaps: bool = False, workers: int = 1
+    url: str, log: Log, *, owner: str, accept_gaps: bool = False, workers: int = 1, anew: bool = False
 ) -> list[Progress]:
-    """Archive a whole log to its end, in this process or in so many others. Errors: see `bind` and `ShardWriter.flush`."""
+    """Archive a whole log to its end, in this process or in so many others; `anew`: into another archive than it had.
+
+    Errors: see `bind`, `bind_anew` and `ShardWriter.flush`.
+    """
+    if anew:
+        await bind_anew(log, Folder(folder_of(url)))
     archiver = await Archiver.open(url, log, owner=owner, accept_gaps=accept_gaps)
     if workers == 1:
         return await archiver.run()

@@ -10,11 +10,11 @@ from hms.core.log import EVENTS, NORMAL, OUTBOX, Draft
 from hms.core.log.open import open_log
 from hms.replay.archive.archiver import Archiver
 from hms.replay.archive.binding import SETTING, bound_archive
-from hms.replay.archive.errors import ArchiveDamaged, ArchiveFenced, ArchiveMismatch, HistoryGap
+from hms.replay.archive.errors import ArchiveFenced, ArchiveMismatch, HistoryGap
 from hms.replay.archive.manifests import ArchiveMoved
+from hms.replay.archive.parallel import archive_once
 from hms.replay.archive.reader import Archive
 from hms.replay.columns import UNREADABLE
-from hms.replay.history import History
 
 from .archived import archived, count, everything, filled, make_log, run_archive
 
@@ -239,6 +239,23 @@ def test_a_log_that_ends_before_the_archive_does_is_another_one_or_an_older_copy
     asyncio.run(main())
 
 
+def test_a_log_that_went_another_way_is_given_another_archive_on_request(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10, partitions=1)
+        await run_archive(tmp_path / "archive", log)
+        with pytest.raises(ArchiveMismatch, match="mount that folder here"):
+            await archive_once(str(tmp_path / "new"), log, owner="test")
+        with pytest.raises(ValidationFailed, match="is an archive already"):
+            await archive_once(str(tmp_path / "archive"), log, owner="test", anew=True)
+        await archive_once(str(tmp_path / "new"), log, owner="test", anew=True)
+        assert await archived(await Archive.open(tmp_path / "new")) == await everything(log)
+        with pytest.raises(ArchiveMismatch, match="name that folder"):
+            await run_archive(tmp_path / "archive", log)
+        await log.close()
+
+    asyncio.run(main())
+
+
 def test_a_topic_that_was_made_again_and_grew_past_its_old_end_is_found_by_the_chain(tmp_path: Path) -> None:
     async def main() -> None:
         log = await filled(tmp_path / "log.db", 10, partitions=1)
@@ -322,65 +339,6 @@ def test_an_older_copy_of_the_archive_under_a_trimmed_log_is_a_gap_that_is_named
         shutil.move(tmp_path / "backup", tmp_path / "archive")
         with pytest.raises(HistoryGap, match="neither in the log nor in the archive"):
             await run_archive(tmp_path / "archive", log)
-        await log.close()
-
-    asyncio.run(main())
-
-
-# --- reading ------------------------------------------------------------------------------------------------------
-
-
-def test_history_goes_on_in_the_log_where_the_archive_ends(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = await filled(tmp_path / "log.db", 20, partitions=1)
-        before = await everything(log)
-        archive = await run_archive(tmp_path / "archive", log)
-        history = History(log, archive)
-        await count(log, 20)
-        await log.trim(EVENTS, 0, archive.positions()[EVENTS, 0] - 4)
-        first, end = await history.bounds(EVENTS, 0)
-        assert (first, end) == (0, (await log.watermarks(EVENTS, 0)).stable)
-        found = [one async for some in history.records(EVENTS, 0, 0, end, headers=True) for one in some]
-        assert found[: len(before[EVENTS, 0])] == before[EVENTS, 0]
-        assert found[-len((await everything(log))[EVENTS, 0]) :] == (await everything(log))[EVENTS, 0]
-        assert [one.offset for one in found] == list(range(end))
-        with pytest.raises(HistoryGap, match="there is no archive to look into"):
-            _ = [some async for some in History(log).records(EVENTS, 0, 0, end)]
-        await log.close()
-
-    asyncio.run(main())
-
-
-def test_the_positions_of_an_instant_are_the_same_from_archive_and_log(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = await filled(tmp_path / "log.db", 30, partitions=1)
-        records = (await everything(log))[EVENTS, 0]
-        instants = [records[index].at_us for index in (0, len(records) // 2, -1)]
-        from_log = [(await History(log).as_of([EVENTS], at_us=at_us)).positions for at_us in instants]
-        archive = await run_archive(tmp_path / "archive", log)
-        alone = [(await History(None, archive).as_of([EVENTS], at_us=at_us)).positions for at_us in instants]
-        await log.trim(EVENTS, 0, archive.positions()[EVENTS, 0] - 3)
-        both = [(await History(log, archive).as_of([EVENTS], at_us=at_us)).positions for at_us in instants]
-        assert from_log == alone == both
-        await log.close()
-
-    asyncio.run(main())
-
-
-def test_a_file_that_is_missing_or_a_manifest_that_was_changed_is_said_not_read_over(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = await filled(tmp_path / "log.db", 10, partitions=1)
-        archive = await run_archive(tmp_path / "archive", log)
-        file = archive.files(EVENTS)[0]
-        archive.path(file).unlink()
-        with pytest.raises(ArchiveDamaged, match="expected a file of the archive"):
-            await archived(archive)
-        await count(log, 5)
-        await run_archive(tmp_path / "archive", log)
-        manifest = tmp_path / "archive" / "manifests" / "shard=0000" / "000000000000.json"
-        manifest.write_bytes(manifest.read_bytes() + b" ")
-        with pytest.raises(ArchiveDamaged, match="expected manifest 1 after"):
-            await Archive.open(tmp_path / "archive")
         await log.close()
 
     asyncio.run(main())
