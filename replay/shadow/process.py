@@ -103,7 +103,7 @@ class CandidateProcess:
             said = json.loads(text) if text else None
         except TimeoutError as error:
             raise await self._failed(f"said nothing for {STALL_S:.0f} s") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise await self._failed(f"said what is no line of JSON: {error}") from error
         if said is None and await self._process.wait() != 0:
             raise await self._failed(f"ended with exit code {self._process.returncode}")

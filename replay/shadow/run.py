@@ -58,7 +58,7 @@ async def shadow(history: History, process: CandidateProcess, order: Order, sink
         contract.register(record, str(record.explicit_type))
     await learn_schemas(history, contract)
     listener = _Listener(contract, sink)
-    feeding = asyncio.create_task(_feed(history, contract, process, order))
+    feeding = asyncio.create_task(_feed(history, contract, process, order, listener))
     listening = asyncio.create_task(listener.hear(process))
     try:
         await asyncio.gather(feeding, listening)
@@ -74,7 +74,9 @@ async def shadow(history: History, process: CandidateProcess, order: Order, sink
     return listener.found
 
 
-async def _feed(history: History, contract: Contract, process: CandidateProcess, order: Order) -> None:
+async def _feed(
+    history: History, contract: Contract, process: CandidateProcess, order: Order, listener: "_Listener"
+) -> None:
     begin = {
         "apps": list(order.apps),
         "partitions": history.partitions,
@@ -87,6 +89,7 @@ async def _feed(history: History, contract: Contract, process: CandidateProcess,
     for shard in range(history.partitions) if order.shards is None else order.shards:
         await process.send("shard", shard)
         async for frame in _frames(history, contract, shard):
+            listener.fed += sum(1 + len(inputs) for _, _, inputs, _ in frame)
             await process.send("commits", frame)
     await process.finish()
 
@@ -119,13 +122,17 @@ class _Listener:
 
     def __init__(self, contract: Contract, sink: Sink) -> None:
         self.found = Shadow()
+        self.fed = 0
+        """Inputs and commits given to it: there are at most two differences in each."""
         self.doubts: list[Doubt] = []
         self._contract = contract
         self._sink = sink
 
     def diverged(self, divergence: Divergence) -> None:
-        """Count a difference and pass it on."""
+        """Count a difference and pass it on. Raises `ValueError` for more of them than there can be."""
         self.found.diverged += 1
+        if self.found.diverged > 2 * self.fed:
+            raise ValueError(f"expected at most {2 * self.fed} differences, got more")
         self._sink(divergence)
 
     async def hear(self, process: CandidateProcess) -> None:

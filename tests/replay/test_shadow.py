@@ -123,6 +123,7 @@ HOSTILE = {
     "ctypes memfd": "libc(LIBC.syscall(319 if X86 else 279, b'x', 0))",
     "ctypes ptrace": "libc(LIBC.ptrace(16, os.getppid(), 0, 0))",
     "ctypes prctl": "libc(LIBC.prctl(22, 0, 0, 0, 0))",
+    "a descriptor that signals": "libc(LIBC.fcntl(0, 8, os.getppid()))",
     "much memory": "bytearray(8 << 30)",
 }
 PROBE = """
@@ -197,6 +198,21 @@ def test_a_candidate_that_ends_or_lies_is_an_error_with_its_last_words(
     code, out, err = hms("replay", "shadow", "--code", str(folder), "--app", shops.APP, "--log", shop_log)
     assert (code, out) == (1, "")
     assert words in err
+
+
+def test_a_candidate_that_tells_more_differences_than_there_are_inputs_is_not_believed(
+    hms: Hms, tmp_path: Path, shop_log: str
+) -> None:
+    lie = json.dumps({"divergence": [0, 0, 0, 0, "", "a/b", 0, 0, "", "", "events", "", ""]})
+    flood = f"import os; os.write(3, {(lie + chr(10)) * 1_000!r}.encode())"
+    folder = shops.write_module(tmp_path, ("class Balance", f"{flood}\nclass Balance"))
+    table = tmp_path / "found.jsonl"
+    code, _, err = hms(
+        *("replay", "shadow", "--code", str(folder), "--app", shops.APP, "--log", shop_log, "--table", str(table))
+    )
+    assert code == 1
+    assert "more" in err
+    assert not table.exists()
 
 
 def test_a_candidate_that_comes_to_no_end_is_ended(
