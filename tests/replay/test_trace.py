@@ -118,3 +118,11 @@ def test_promise_8_a_trace_writes_nothing(hms: Hms, shop_log: str, form: str) ->
     before = shops.marks_of(shop_log)
     assert hms("event", "trace", "order-1", "--log", shop_log, "-o", form)[0] == 0
     assert shops.marks_of(shop_log) == before
+
+
+@pytest.mark.parametrize("command", [("incident", "list"), ("incident", "show", "none")])
+def test_promise_8_looking_at_incidents_writes_nothing(hms: Hms, shop_log: str, command: tuple[str, ...]) -> None:
+    before = shops.marks_of(shop_log)
+    code, _, err = hms(*command, "--log", shop_log)
+    assert code == (0 if "list" in command else 3), err
+    assert shops.marks_of(shop_log) == before
