@@ -11,12 +11,13 @@ import pytest
 
 from hms import App, Behaviour, Context, Decision, Event, Message, State, accept
 from hms.core.client import connect
-from hms.core.log.port import CHECKPOINTS, NORMAL
+from hms.core.log.port import CHECKPOINTS, EVENTS, LANES, NORMAL
 from hms.core.log.sqlite import SqliteLog
 from hms.core.log.sqlite.layout import Layout
 from hms.core.runtime.installed import Behaviours
 from hms.core.runtime.node import Node
 from hms.core.runtime.shard_options import ShardOptions
+from hms.replay.archive.errors import HistoryGap
 from hms.replay.history import History
 from hms.replay.schemas import learn_schemas
 from hms.replay.verify.run import Subject, Verification, verify
@@ -25,6 +26,7 @@ from hms.schemas import partition_of
 
 from ..command import HMS
 from . import shop as shops
+from .archived import counters, filled, run_archive
 from .conftest import Hms
 
 NAMES = ("hms.actors.app:hms_app", shops.APP)
@@ -245,3 +247,25 @@ def test_a_decide_that_is_not_the_same_each_time_is_named(tmp_path: Path, shop_l
     )
     assert code == 9
     assert "decide" in {one["field"] for one in found}
+
+
+def test_what_the_log_has_deleted_is_decided_again_from_the_archive_and_is_a_named_gap_without_it(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 60)
+        archive = await run_archive(tmp_path / "archive", log)
+        for topic in (EVENTS, *LANES):
+            for shard in range(log.partitions):
+                await log.trim(topic, shard, (await log.watermarks(topic, shard)).stable)
+        behaviours = Behaviours([counters])
+        history = History(log, archive)
+        await learn_schemas(history, behaviours.contract)
+        found = [await verify_shard(history, behaviours, shard, ShardOptions()) for shard in range(log.partitions)]
+        assert sum(one.inputs for one in found) == 60
+        assert [one.divergences for one in found] == [{}] * len(found)
+        with pytest.raises(HistoryGap, match=r"hms\.events/0"):
+            await verify_shard(History(log), behaviours, 0, ShardOptions())
+        await log.close()
+
+    asyncio.run(main())
