@@ -4,7 +4,8 @@
     -- param since instant -7d  what it means
     SELECT ... WHERE opened_at >= $since::TIMESTAMPTZ
 
-A parameter is an `instant`, a `number` or a `text`, with the default that stands there; without one it has to be given.
+A parameter is an `instant`, a `number` or a `text`; what stands one space behind that is its default (without one it has to
+be given), what stands behind two spaces says what it means.
 """
 
 import re
@@ -16,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from .errors import QueryRefused
 
 _PARAMETER: Final = re.compile(
-    r"--\s*param\s+(?P<name>\w+)\s+(?P<kind>instant|number|text)(?:\s+(?P<default>\S+))?(?:\s+(?P<what>.*))?"
+    r"--\s*param\s+(?P<name>\w+)\s+(?P<kind>instant|number|text)(?: (?P<default>\S+))?(?:\s{2,}(?P<what>.*))?"
 )
 _FOLDER: Final = "named"
 

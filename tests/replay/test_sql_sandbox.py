@@ -40,7 +40,8 @@ def with_process(folder: Path, use: Callable[[Process], Awaitable[Any]], limits:
         archive = folder / "archive"
         process = await Process.start(limits or Limits(256, 20_000, 1), [str(archive)], [])
         try:
-            await process.define({}, [f"CREATE VIEW v AS SELECT * FROM read_parquet('{archive / 'file.parquet'}')"])
+            view = f"CREATE VIEW v AS SELECT * FROM read_parquet('{archive / 'file.parquet'}')"  # noqa: S608
+            await process.define({}, [view])
             return await use(process)
         finally:
             await process.close()

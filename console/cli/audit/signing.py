@@ -12,7 +12,9 @@ _COLUMNS: Columns = {"SHARD": "shard", "COMMITS": "size", "ROOT": "root"}
 async def sign(*, witness: WitnessOption = None, archive: ArchiveOption = None, options: Options = DEFAULTS) -> None:
     """Sign every shard's commits with this machine's key, and put the checkpoints into the log.
 
-    Nodes do so by themselves, every 10,000 commits, and every five minutes in which anything happened. JSON: an array of `shard, size, root, note`.
+    Nodes do so by themselves, every 10,000 commits, and every five minutes in which anything happened.
+
+    JSON: an array of `shard, size, root, note`.
     """
     from ....replay.audit.note import parse  # noqa: PLC0415
     from ....replay.audit.signing import sign_all  # noqa: PLC0415
