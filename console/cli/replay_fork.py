@@ -35,7 +35,7 @@ COLUMNS: Final[Columns] = {
 
 
 def fork(
-    file: Path,
+    file: Path | None = None,
     /,
     *,
     at: Annotated[
@@ -57,6 +57,8 @@ def fork(
 ) -> None:
     """Let the log go on from an instant in another way, into the new embedded log FILE, and show how it differs from reality.
 
+    FILE is fork-INSTANT.db in this folder if it is not given. Run no node on it: effects under way at the cut would be run.
+
     The cut is causally closed: nothing is in it whose cause is not, and no message that was sent in it is lost. It goes on in
     virtual time, an hour in seconds, on the code that is named; effects do not run, and there are no hosts. Every command
     reads the new log: `--log sqlite:FILE`.
@@ -73,6 +75,7 @@ def fork(
     files = [path for path in (inject, None if inputs in {RECORDED, NONE} else Path(inputs)) if path is not None]
     if missing := [path for path in files if not path.is_file()]:
         raise Stop(Exit.USAGE, f"expected recorded, none, or a file of messages; there is no file {missing[0]}")
+    file = file or Path(f"fork-{instant_of_us(at_us)[:19].replace(':', '')}.db")
     if file.exists():
         raise Stop(Exit.USAGE, f"{file} is there already; name a new file")
     taken = asyncio.run(_take(options.url, archive, at_us, now_us if until is None else instant_us(until, now_us)))
