@@ -25,8 +25,14 @@ Names = Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
 """Components or metrics; `all` is every one."""
 
 
-class MetricsQuery(Message):
-    """`metrics_query`: how have these metrics been? The answer is a `MetricsResponse` to the sender.
+class MetricsRequested(Record):
+    """A query was taken on; its `MetricsResponse` goes to the sender."""
+
+    query_id: str
+
+
+class MetricsQuery(Message[MetricsRequested]):
+    """`metrics_query`: how have these metrics been? The answer is a `MetricsResponse` to the sender, when it is found.
 
     A metric is named as it is, or by what it measures: `cpu`, `memory`, `response_time`, `error_rate`.
     """

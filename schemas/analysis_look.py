@@ -69,7 +69,7 @@ class LookTaken(Message):
     """A look is over: what lies below `positions` has been looked at, all of `as_of` unless it is `behind`.
 
     `onsets` are new; `lasting` are all series that are anomalous at its end. `samples` were new, of `series`; `left_out` series
-    are more than may be looked at, `onsets_left_out` more than may be told.
+    are more than may be looked at, `onsets_left_out` and `headings_left_out` more than a message holds.
     """
 
     look: int
@@ -84,6 +84,7 @@ class LookTaken(Message):
     onsets_left_out: int = 0
     lasting: tuple[SeriesName, ...] = ()
     headings: tuple[Heading, ...] = ()
+    headings_left_out: int = 0
     patterns: tuple[Pattern, ...] = ()
     opportunities: tuple[Opportunity, ...] | None = None
 

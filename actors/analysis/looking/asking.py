@@ -9,6 +9,7 @@ import pyarrow as pa
 from ....replay.sql.limits import Limits
 from ....replay.sql.session import Session
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LIMITS: Final = Limits(memory_mb=1_024, timeout_ms=60_000, threads=1)
 """What a query of a look may take."""
 

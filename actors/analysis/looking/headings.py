@@ -4,7 +4,7 @@ from typing import Final
 
 from ....schemas.analysis_look import Heading, Pattern
 from ..trend import Season, Trend, Trends, change_points
-from .asking import instant
+from .asking import EPOCH, instant
 from .rows import APART
 
 MATERIAL: Final = 0.1
@@ -16,8 +16,10 @@ MORE: Final = 0.1
 
 
 def headings(trends: Trends) -> tuple[Heading, ...]:
-    """Return the series that go up or down, and matter."""
-    return tuple(heading_of(one) for one in trends.trends() if matters(one))
+    """Return the series that go up or down, and matter, the surest first."""
+    return tuple(
+        heading_of(one) for one in sorted(trends.trends(), key=lambda one: (one.p, one.series)) if matters(one)
+    )
 
 
 def matters(trend: Trend) -> bool:
@@ -41,7 +43,7 @@ def heading_of(trend: Trend) -> Heading:
 
 
 def patterns(trends: Trends) -> tuple[Pattern, ...]:
-    """Return the newest shift of each series' level, and the seasons that are strong."""
+    """Return the newest shift of each series' level, the newest of all first, and the seasons that are strong."""
     found: list[Pattern] = []
     for series, points in trends.all_points().items():
         component, _, metric = series.partition(APART)
@@ -51,6 +53,7 @@ def patterns(trends: Trends) -> tuple[Pattern, ...]:
                 component=component, metric=metric, pattern="level_shift", at=at, before=before, after=after
             )
             found.append(shift)
+    found.sort(key=lambda one: (one.at or EPOCH, one.component, one.metric), reverse=True)
     return (*found, *_seasonal(trends.seasons()))
 
 

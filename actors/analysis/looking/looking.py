@@ -29,6 +29,8 @@ from .rows import APART, TOPICS, Rows, read_rows
 
 CHUNK_ROWS: Final = 20_000
 ONSETS_MAX: Final = 200
+MOVES_MAX: Final = 500
+"""So many trends, and so many patterns, a look brings back."""
 RESULT_CHARS_MAX: Final = 60_000
 """A task's result is no longer; the report leaves the quietest series out until it fits."""
 
@@ -113,6 +115,7 @@ class Looking:
     ) -> LookTaken:
         detection, trends = self._parts()
         told = sorted(onsets, key=lambda one: one.at)
+        moving = headings(trends) if whole else ()
         return LookTaken(
             look=asked.look,
             as_of=asked.as_of,
@@ -126,8 +129,9 @@ class Looking:
             onsets=tuple(told[-ONSETS_MAX:]),
             onsets_left_out=max(len(told) - ONSETS_MAX, 0),
             lasting=tuple(_name(series) for series in detection.lasting),
-            headings=headings(trends) if whole else (),
-            patterns=patterns(trends) if whole else (),
+            headings=moving[:MOVES_MAX],
+            headings_left_out=max(len(moving) - MOVES_MAX, 0),
+            patterns=patterns(trends)[:MOVES_MAX] if whole else (),
             opportunities=await opportunities(self.session, asked.as_of) if whole and asked.seek else None,
             cpu_ms=int((_cpu_s() - begun_s) * 1_000),
         )

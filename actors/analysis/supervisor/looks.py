@@ -1,7 +1,8 @@
 """Looks: asked for by a timer, done by an effect, whose result is judged here."""
 
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from ....core.decision import Decision
 from ....schemas.analysis import (
@@ -28,8 +29,11 @@ from .life import LOOK, wind
 from .state import series_key
 from .turn import Turn
 
+F = TypeVar("F")
 AGAIN: Final = timedelta(days=1)
 """What is still an opportunity after so long is told again."""
+TOLD_MAX: Final = 100
+"""So many of each kind are told after one look: a commit has bounds."""
 GO_ON_MS: Final = 500
 """A look that is behind goes on after so long: time for others."""
 SHIFT_BUCKETS: Final = 3
@@ -82,13 +86,19 @@ def taken(turn: Turn, message: LookTaken) -> Decision[AnalysisEvent]:
 
 def _tell_findings(turn: Turn, message: LookTaken) -> int:
     told = judge(turn, message)
-    for heading in message.headings:
-        told += _heading(turn, heading, message)
+    told += _tell(message.headings, lambda one: _heading(turn, one, message))
     _end_trends(turn, message)
-    for pattern in message.patterns:
-        told += _pattern(turn, pattern, message)
-    for opportunity in message.opportunities or ():
-        told += _opportunity(turn, opportunity, message)
+    told += _tell(message.patterns, lambda one: _pattern(turn, one, message))
+    return told + _tell(message.opportunities or (), lambda one: _opportunity(turn, one, message))
+
+
+def _tell(found: Iterable[F], tell: Callable[[F], bool]) -> int:
+    """Tell what is new, at most so much at a time: the next look finds the rest again."""
+    told = 0
+    for one in found:
+        told += tell(one)
+        if told == TOLD_MAX:
+            break
     return told
 
 
@@ -115,7 +125,7 @@ def _end_trends(turn: Turn, message: LookTaken) -> None:
     """End the trends that a look which has seen everything does not find any more."""
     found = {series_key("trend", one.component, one.metric) for one in message.headings}
     told = [one for key, one in turn.state.told.items() if key.startswith("trend ") and key not in found]
-    for one in told if not message.behind else ():
+    for one in told if not message.behind and not message.headings_left_out else ():
         turn.record(TrendEnded(component=one.component, metric=one.metric, as_of=message.as_of))
 
 

@@ -2,7 +2,7 @@
 
 from ....core.address import Address
 from ....core.decision import Decision, refuse
-from ....schemas.analysis import CausesRequested, FindCauses, MetricsQuery, MetricsResponse
+from ....schemas.analysis import CausesRequested, FindCauses, MetricsQuery, MetricsRequested, MetricsResponse
 from ....schemas.analysis_event import CausesAsked, CausesNotRanked, CausesRanked, MetricsAnswered, MetricsAsked
 from ....schemas.analysis_look import CausesFound, MetricsFound
 from .fold import AnalysisEvent
@@ -23,7 +23,7 @@ def ask_metrics(turn: Turn, message: MetricsQuery) -> Decision[AnalysisEvent]:
         as_of=turn.context.now,
     )
     turn.record(asked)
-    return turn.decision()
+    return turn.decision(reply=MetricsRequested(query_id=asked.query_id))
 
 
 def answer_metrics(turn: Turn, message: MetricsFound) -> Decision[AnalysisEvent]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hms.actors.analysis.supervisor import analysis_supervisor
+from hms.actors.analysis.supervisor.looks import TOLD_MAX
 from hms.core.runtime.records import EffectFailed
 from hms.core.testing.given import EPOCH
 from hms.schemas.administrative import (
@@ -134,6 +135,20 @@ def test_a_trend_that_is_over_may_be_told_again(analyst: Any) -> None:
     looked(analyst, headings=(RISE,))
     assert len(told(analyst, TrendDetection)) == 2
     assert sum(isinstance(event, TrendEnded) for event in analyst.events) == 1
+
+
+def test_trends_that_do_not_fit_into_a_message_are_not_taken_for_ended(analyst: Any) -> None:
+    looked(analyst, headings=(RISE,))
+    looked(analyst, headings_left_out=1)
+    assert not any(isinstance(event, TrendEnded) for event in analyst.events)
+
+
+def test_of_a_flood_a_part_is_told_and_the_rest_after_the_next_look(analyst: Any) -> None:
+    rises = tuple(RISE.model_copy(update={"component": f"c{number}"}) for number in range(TOLD_MAX + 50))
+    looked(analyst, headings=rises)
+    assert len(told(analyst, TrendDetection)) == TOLD_MAX
+    looked(analyst, headings=rises)
+    assert len(told(analyst, TrendDetection)) == TOLD_MAX + 50
 
 
 @pytest.mark.parametrize(("minutes", "times"), [(0, 1), (15, 1), (20, 2)])

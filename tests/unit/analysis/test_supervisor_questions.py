@@ -125,8 +125,9 @@ def test_what_is_no_analysis_is_rejected(analyst: Any, changes: dict[str, str]) 
 
 
 def test_a_query_is_answered_to_who_asked_as_of_when_it_came(analyst: Any) -> None:
-    analyst.tell(MetricsQuery(components=("web",), time_range_minutes=5), "ga/main")
+    reply = analyst.tell(MetricsQuery(components=("web",), time_range_minutes=5), "ga/main").reply
     [asked] = analyst.events
+    assert reply.query_id == asked.query_id
     assert isinstance(asked, MetricsAsked)
     assert (asked.asker, asked.as_of) == ("ga/main", EPOCH)
     response = MetricsResponse(query_id=asked.query_id, from_at=EPOCH - timedelta(minutes=5), as_of=EPOCH)
