@@ -14,9 +14,10 @@ from .catalog import SCHEMA, SOURCES, UNREADABLE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK_RECORDS: Final = 50_000
+CHUNK_RECORDS: Final = 20_000
+"""Decoded at once; whoever wants to stop waits for that long."""
 FILES_MAX: Final = 16
-"""Of one type; more are made into one."""
+"""Small ones of one type; more are made into one."""
 _SOURCE_OF: Final = {topic: source for source, topics in SOURCES.items() for topic in topics}
 
 
@@ -33,6 +34,7 @@ class Live:
         self._types: set[str] = set()
         self.files: dict[tuple[str, str], list[Path]] = {}
         """By source and type."""
+        self._rows: dict[Path, int] = {}
         self._written = 0
 
     def schemas(self) -> list[dict[str, Any]]:
@@ -120,23 +122,27 @@ class Live:
             files = self.files.setdefault(key, [])
             files.append(self._write(part.table))
             changed.add(key)
-            if len(files) > FILES_MAX:
-                self._merge(files)
+            small = [file for file in files if self._rows[file] < CHUNK_RECORDS // 2]
+            if len(small) > FILES_MAX:
+                self._merge(files, small)
 
-    def _merge(self, files: list[Path]) -> None:
-        """Make one file of those that have the same columns as the last one."""
+    def _merge(self, files: list[Path], small: list[Path]) -> None:
+        """Make one file of those small ones that have the same columns as the newest."""
         import pyarrow as pa  # noqa: PLC0415
 
-        tables = [_read_file(file) for file in files]
+        tables = [_read_file(file) for file in small]
         alike = [index for index, table in enumerate(tables) if table.schema == tables[-1].schema]
         merged = self._write(pa.concat_tables([tables[index] for index in alike]))
-        for index in reversed(alike):
-            files.pop(index).unlink()
+        for index in alike:
+            files.remove(small[index])
+            small[index].unlink()
         files.append(merged)
 
     def _write(self, table: "pa.Table") -> Path:
         self._written += 1
-        return write_file(table, self._folder / f"live-{self._written}.arrow")
+        path = write_file(table, self._folder / f"live-{self._written}.arrow")
+        self._rows[path] = table.num_rows
+        return path
 
 
 def write_file(table: "pa.Table", path: Path) -> Path:
