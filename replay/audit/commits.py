@@ -1,5 +1,6 @@
 """A shard's commits as leaves of its tree: hashed and chained, nothing decoded but where a commit record begins."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -152,6 +153,7 @@ async def _scanned(history: History, log: Log, commits: Commits, start: int, end
     for rows in scan(Path(log.url.removeprefix(EMBEDDED)), log.partitions, EVENTS, commits.shard, kept_from, end):
         commits.take_rows(rows)
         position = rows[-1][0] + 1
+        await asyncio.sleep(0)  # nothing here ever waits: let Ctrl-C, and others, in
     return position
 
 

@@ -1,5 +1,6 @@
 """What is not archived yet, as Arrow files: read once from the log, then as far as it has grown; only the types asked for."""
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -97,6 +98,7 @@ class Live:
         frames: dict[bytes, bool] = {}
         collected, count = columns[_SOURCE_OF[place[0]]], 0
         async for records in self._history.records(*place, start, end, headers=True):
+            await asyncio.sleep(0)  # an embedded log is read without ever waiting: let Ctrl-C in
             wanted = [stored for stored in records if self._is_wanted(stored, types, frames)]
             collected.add_many(wanted)
             count += len(wanted)
