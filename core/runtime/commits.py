@@ -119,7 +119,11 @@ class _Lane:
     async def take(self, offsets: Sequence[int]) -> list[Stored | None]:
         """Return the records at these offsets, which never go back."""
         found: list[Stored | None] = []
+        buffer = self._buffer
         for offset in offsets:
+            if buffer and buffer[0][2] == offset:  # as nearly always: it saves the next call
+                found.append(buffer.popleft())
+                continue
             stored = await self._at(offset)
             if stored is None and not self._lenient:
                 raise self._missing(offset)

@@ -43,16 +43,8 @@ class Outcome(NamedTuple):
     unsure: Unsure | None
 
 
-class _Before(NamedTuple):
-    """A cell as it was, to go back to."""
-
-    state: Any
-    event_count: int
-    sequence: int
-    generation: int
-    timers: dict[str, Any]
-    effects: dict[str, Any]
-    quarantine: str
+_Before = tuple[Any, int, int, int, dict[str, Any], dict[str, Any], str]
+"""A cell as it was, to go back to: state, count, sequence, generation, timers, effects, quarantine."""
 
 
 class Replayer:
@@ -125,9 +117,10 @@ class Replayer:
         """Decode a message as its shard did; None for a timer."""
         if stored is None:
             return None
-        schema_id = int.from_bytes((stored.value or b"")[1:5], "big")
-        if given["verdict"] == verdicts.MALFORMED and self._contract.by_id(schema_id) is None:
-            return unreadable(given["lane"], stored, UnknownSchema(schema_id))  # it may have come later
+        if given["verdict"] == verdicts.MALFORMED:
+            schema_id = int.from_bytes((stored.value or b"")[1:5], "big")
+            if self._contract.by_id(schema_id) is None:
+                return unreadable(given["lane"], stored, UnknownSchema(schema_id))  # it may have come later
         try:
             return decode(self._contract, given["lane"], stored)
         except UnknownSchema as error:
@@ -291,22 +284,15 @@ class Replayer:
         cell = self.memory.actors.get(actor)
         if cell is None:
             return None
-        return _Before(
-            cell.state,
-            cell.count,
-            cell.sequence,
-            cell.generation,
-            dict(cell.timers),
-            dict(cell.effects),
-            cell.quarantine,
-        )
+        timers, effects = dict(cell.timers), dict(cell.effects)
+        return cell.state, cell.count, cell.sequence, cell.generation, timers, effects, cell.quarantine
 
     def _go_back(self, before: dict[str, _Before | None]) -> None:
         for actor, was in before.items():
             cell = self.memory.actors.get(actor)
             if cell is not None and was is not None:
-                cell.state, cell.count, cell.sequence, cell.generation = was[:4]
-                cell.timers, cell.effects, cell.quarantine = dict(was.timers), dict(was.effects), was.quarantine
+                cell.state, cell.count, cell.sequence, cell.generation, timers, effects, cell.quarantine = was
+                cell.timers, cell.effects = dict(timers), dict(effects)
 
     def _fold_recorded(self, actor: str, events: Sequence[Stored], begun: dict[str, list[str]]) -> str:
         """Fold what was recorded; return why the actor cannot, if so."""
@@ -339,6 +325,9 @@ class Replayer:
 
     def _unsure(self, turn: Turn, transaction: Transaction) -> Unsure | None:
         """Return what the commit sent if its digest does not say that it was this."""
+        parts = [part or b"" for draft in turn.drafts for part in draft[2:4]]
+        if digest(parts) == transaction.fields["digest_sent"] and not self._partial:
+            return None
         events = iter(transaction.events)  # found equal: as recorded, whatever schema that is
         values = [next(events).value if draft.topic == EVENTS else draft.value for draft in turn.drafts]
         parts = [part or b"" for draft, value in zip(turn.drafts, values, strict=True) for part in (draft.key, value)]
