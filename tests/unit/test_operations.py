@@ -10,13 +10,14 @@ import pytest
 import hms.actors
 import hms.console
 import hms.core
+import hms.replay
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations" / "alarms.md").read_text(encoding="utf-8")
 LEVELS = ("debug", "info", "warning", "error", "critical", "exception")
 
 
 def calls() -> Iterator[ast.Call]:
-    for layer in (hms.core, hms.actors, hms.console):
+    for layer in (hms.core, hms.replay, hms.actors, hms.console):
         for file in sorted(Path(str(layer.__file__)).parent.rglob("*.py")):
             if "testing" not in file.parts:
                 tree = ast.parse(file.read_text(encoding="utf-8"))
