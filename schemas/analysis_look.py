@@ -106,9 +106,10 @@ class AnalysisFound(Message):
 
 
 class CausesFound(Message):
-    """A ranking, the likeliest first; without one, `error` says why."""
+    """A ranking by what was known at `as_of`, the likeliest first; without one, `error` says why."""
 
     request_id: str
+    as_of: datetime
     component: str = ""
     seen_at: datetime | None = None
     ranking: tuple[RankedCause, ...] = ()

@@ -10,15 +10,22 @@ from typing import Any
 import numpy as np
 
 from hms.actors.analysis.anomaly import score_series
+from hms.actors.analysis.looking.causing import call_graph
 from hms.actors.analysis.looking.detection import Detection
 from hms.actors.analysis.looking.looking import Looking
 from hms.actors.analysis.looking.report import Wanted, make_report, summary
+from hms.actors.app import hms_app
+from hms.core.client import connect
 from hms.core.log.open import open_log
 from hms.core.log.port import Log
+from hms.core.runtime.node import Node
+from hms.replay.history import History
 from hms.schemas.analysis_event import AnalysisTaskAccepted, CausesAsked, LookAsked, MetricsAsked
 from hms.schemas.analysis_look import AnalysisFound, LookTaken, MetricsFound, PlaceEnd
 from hms.schemas.component import Exit
 from hms.schemas.component_events import ComponentExited, ComponentStartRequested
+from hms.schemas.fleet import ComponentSpec, FleetSpec, GroupSpec
+from hms.schemas.fleet_messages import ApplyFleet
 from hms.schemas.recovery_event import GroupRecoverySeen
 from hms.schemas.telemetry import Sample, SamplesImported
 
@@ -279,6 +286,27 @@ def test_a_tasks_result_fits_into_its_report_to_the_meta_supervisor() -> None:
     assert shown + report["series_left_out"] == 200
 
 
+def test_who_depends_on_whom_is_what_the_fleet_in_the_log_says() -> None:
+    async def main() -> dict[str, list[str]]:
+        log = await open_log("simulated:")
+        spec = FleetSpec(
+            fleet="shop",
+            components=(
+                ComponentSpec(id="store", group="store", command=("sleep", "1")),
+                ComponentSpec(id="web", group="web", command=("sleep", "1"), depends_on={"store": "started"}),
+            ),
+            groups=(GroupSpec(id="store"), GroupSpec(id="web")),
+        )
+        async with Node(log, [hms_app], name="n"), connect(log, name="test") as client:
+            fleet = hms_app.behaviours["fleet"]("shop")
+            await client.ask(fleet, ApplyFleet(spec=spec, host="here", who="test"))
+        graph = await call_graph(History(log))
+        await log.close()
+        return graph.callees
+
+    assert asyncio.run(main()) == {"web": ["store"], "store": []}
+
+
 def test_who_exited_first_and_whose_metrics_moved_is_suspected_most() -> None:
     async def main() -> Any:
         async with desk() as (_, writer, looking):
@@ -312,7 +340,7 @@ def test_who_exited_first_and_whose_metrics_moved_is_suspected_most() -> None:
                 duration_ms=0,
             )
             await writer.write("hms.GroupRecoverySeen", seen, source="runtime_supervisor/main", at_us=at_us)
-            question = CausesAsked(request_id="r", incident_id="store/2", asker="client/a", as_of=now)
+            question = CausesAsked(request_id="r", incident_id="store/2", asker="client/a", as_of=now + MINUTE)
             return await looking.answer("causes", question.model_dump_json())
 
     found = asyncio.run(main())

@@ -136,6 +136,21 @@ def test_the_process_that_looks_may_die_and_the_next_look_goes_on(desk: Desk) ->
     assert [one["component"] for one in desk.json("analysis", "alerts", "list")].count("loud") <= 1
 
 
+def test_a_look_whose_process_dies_under_it_is_taken_again(desk: Desk) -> None:
+    desk("analysis", "look")
+    (child,) = lookers(desk)
+    os.kill(child, signal.SIGSTOP)
+    command = [*HMS, "analysis", "look", "-o", "json"]
+    with subprocess.Popen(command, env=desk.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as look:
+        under_way = "SELECT (SELECT count(*) FROM look_asked) - (SELECT count(*) FROM look_ended) AS n"
+        wait(lambda: desk.json("sql", under_way) == [{"n": 1}], "a look to be under way")
+        os.kill(child, signal.SIGKILL)
+        out, err = look.communicate(timeout=60)
+    assert look.returncode == 0, err
+    assert not json.loads(out)["behind"]
+    assert lookers(desk) != [child]
+
+
 def lookers(desk: Desk) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):

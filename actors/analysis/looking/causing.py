@@ -47,10 +47,12 @@ async def causes(session: Session, history: History, asked: CausesAsked) -> Caus
     """Rank the causes of an incident; raises `ValidationFailed` for one that there is not."""
     incident = await _incident(history, asked.incident_id)
     seen = instant(incident.opened_us)
-    window = {"since": stamp(seen - BEFORE), "until": stamp(seen + AFTER)}
+    window = {"since": stamp(seen - BEFORE), "until": stamp(min(seen + AFTER, asked.as_of))}
     metrics = _metrics((await table(session, _SAMPLES.format(wanted=wanted((ALL,), (ALL,))), window)).to_pylist())
     graph = await call_graph(history)
-    exits = (await table(session, _EXITS, {"since": stamp(seen - CRASH), "until": stamp(seen + CRASH)})).to_pylist()
+    exits = (
+        await table(session, _EXITS, {"since": stamp(seen - CRASH), "until": stamp(min(seen + CRASH, asked.as_of))})
+    ).to_pylist()
     ranked = with_exits(rank_causes(metrics, graph, incident.opened_us), exits)
     if not ranked:
         raise ValidationFailed(
@@ -58,6 +60,7 @@ async def causes(session: Session, history: History, asked: CausesAsked) -> Caus
         )
     return CausesFound(
         request_id=asked.request_id,
+        as_of=asked.as_of,
         component=incident.component,
         seen_at=seen,
         ranking=tuple(

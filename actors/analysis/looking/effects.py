@@ -39,7 +39,7 @@ async def rank(asked: CausesAsked, effect: Effect) -> CausesFound:
         return CausesFound.model_validate_json(await _ask("causes", asked, effect))
     except HmsError as error:
         _retry(error, effect)
-        return CausesFound(request_id=asked.request_id, error=str(error))
+        return CausesFound(request_id=asked.request_id, as_of=asked.as_of, error=str(error))
 
 
 async def analyse(asked: AnalysisTaskAccepted, effect: Effect) -> AnalysisFound:

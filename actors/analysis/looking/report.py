@@ -25,9 +25,11 @@ SECOND_US: Final = 1_000_000
 Item = dict[str, Any]
 
 _SAMPLES: Final = """
-SELECT component || chr(31) || metric AS series, epoch_us(sampled_at) AS at_us, value FROM metric_samples
-WHERE sampled_at < $until::TIMESTAMPTZ AND {wanted} ORDER BY topic, shard, position, metric, sampled_at LIMIT {limit}
+SELECT component || chr(31) || metric AS series, epoch_us(sampled_at) AS at_us, value FROM (
+    SELECT * FROM metric_samples WHERE sampled_at < $until::TIMESTAMPTZ AND {wanted} ORDER BY sampled_at DESC LIMIT {limit}
+) ORDER BY topic, shard, position, metric, sampled_at
 """
+"""The newest ones, in the log's order."""
 _INCIDENTS: Final = """
 SELECT incident_id AS id, component_id AS component, status, message, opened_at, closed_at, result, duration_ms FROM incidents
 WHERE opened_at < $until::TIMESTAMPTZ AND coalesce(closed_at >= $since::TIMESTAMPTZ, true) ORDER BY opened_at DESC LIMIT 200
@@ -87,7 +89,7 @@ async def make_report(session: Session, about: Wanted) -> Item:
 
 
 async def _curves(session: Session, about: Wanted) -> dict[str, Curve]:
-    """Score every series from its own past, as far as the history goes."""
+    """Score every series from its own past, as far as the history goes and as there is room."""
     query = _SAMPLES.format(wanted=wanted(about.components, about.metrics), limit=ROWS_MAX)
     found = await table(session, query, {"until": stamp(about.until)})
     if not found.num_rows:

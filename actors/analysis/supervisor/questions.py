@@ -67,7 +67,7 @@ def answer_causes(turn: Turn, message: CausesFound) -> Decision[AnalysisEvent]:
         incident_id=asked.subject,
         component=message.component,
         seen_at=message.seen_at,
-        as_of=asked.as_of,
+        as_of=message.as_of,
         ranking=message.ranking,
     )
     turn.record(ranked)

@@ -140,7 +140,7 @@ def test_a_ranking_is_an_event_with_its_evidence(analyst: Any) -> None:
     request_id = analyst.tell(FindCauses(incident_id="i1")).reply.request_id
     assert [type(event) for event in analyst.events] == [CausesAsked]
     ranking = (RankedCause(component="store", score=3.0, evidence_json='[{"what": "metric"}]'),)
-    analyst.tell(CausesFound(request_id=request_id, component="web", seen_at=EPOCH, ranking=ranking))
+    analyst.tell(CausesFound(request_id=request_id, as_of=EPOCH, component="web", seen_at=EPOCH, ranking=ranking))
     [ranked] = [event for event in analyst.events if isinstance(event, CausesRanked)]
     assert (ranked.incident_id, ranked.component, ranked.ranking) == ("i1", "web", ranking)
     assert analyst.state.causes == ()
@@ -148,5 +148,5 @@ def test_a_ranking_is_an_event_with_its_evidence(analyst: Any) -> None:
 
 def test_why_there_is_no_ranking_is_an_event_too(analyst: Any) -> None:
     request_id = analyst.tell(FindCauses(incident_id="i1")).reply.request_id
-    analyst.tell(CausesFound(request_id=request_id, error="there is none"))
+    analyst.tell(CausesFound(request_id=request_id, as_of=EPOCH, error="there is none"))
     assert analyst.events[-1] == CausesNotRanked(request_id=request_id, incident_id="i1", reason="there is none")
