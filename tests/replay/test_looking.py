@@ -167,6 +167,28 @@ def test_a_look_takes_no_more_samples_than_it_may_and_says_that_it_is_behind() -
     assert sum(one.samples for one in found) == 9_000
 
 
+def test_a_look_that_may_take_no_time_gets_on_all_the_same() -> None:
+    async def main() -> int:
+        async with desk() as (_, writer, looking):
+            await put(writer, "web", "load", course(2_500))
+            found = [await looking.look(asked(samples_max=2_000, cpu_ms=1))]
+            found.append(await looking.look(asked(2, found[0].positions, cpu_ms=1)))
+            assert [one.behind for one in found] == [True, False]
+            return sum(one.samples for one in found)
+
+    assert asyncio.run(main()) == 2_500
+
+
+def test_of_what_is_older_than_four_weeks_no_trend_is_kept() -> None:
+    async def main() -> LookTaken:
+        async with desk() as (_, writer, looking):
+            await put(writer, "web", "rss_mb", course(400, rise=0.2))
+            return await looking.look(asked(as_of=datetime.now(UTC) + timedelta(days=40)))
+
+    taken = asyncio.run(main())
+    assert (taken.samples, taken.headings) == (400, ())
+
+
 def test_series_too_many_are_counted_and_left_out() -> None:
     async def main() -> LookTaken:
         async with desk() as (_, writer, looking):

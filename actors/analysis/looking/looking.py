@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from ....core.errors import ValidationFailed
 from ....core.log.open import open_log
 from ....core.log.port import Log
 from ....replay.archive.binding import bound_archive
@@ -31,6 +32,8 @@ CHUNK_ROWS: Final = 20_000
 ONSETS_MAX: Final = 200
 MOVES_MAX: Final = 500
 """So many trends, and so many patterns, a look brings back."""
+KEPT: Final = timedelta(days=28)
+"""Trends and patterns are of so long a time."""
 RESULT_CHARS_MAX: Final = 60_000
 """A task's result is no longer; the report leaves the quietest series out until it fits."""
 
@@ -49,8 +52,7 @@ class Looking:
     async def open(cls, url: str) -> "Looking":
         """Open a log, with the archive that it knows of; raises what these raise."""
         log = await open_log(url)
-        bound = await bound_archive(log)
-        looking = cls(log, None if bound is None else await Archive.open(bound.url))
+        looking = cls(log, await _archive(log))
         await looking.session.__aenter__()
         return looking
 
@@ -82,12 +84,14 @@ class Looking:
         told = {(one.topic, one.shard): one.next for one in asked.since}
         onsets: list[Onset] = []
         left, count, whole = asked.samples_max, 0, False
-        while not whole and left > 0 and _cpu_s() - begun_s < asked.cpu_ms / 1_000:
+        is_spent = False
+        while not whole and not is_spent:
             rows = await read_rows(self.session, self._at, ends, told, max(min(CHUNK_ROWS, left), 2_000))
             onsets += self._take(rows)
             self._at, whole = rows.ends, rows.whole
             left -= len(rows.codes)
             count += int(rows.fresh.sum())
+            is_spent = left <= 0 or _cpu_s() - begun_s >= asked.cpu_ms / 1_000
         return await self._taken(asked, onsets, count, begun_s, whole=whole)
 
     def _prepare(self, asked: LookAsked) -> None:
@@ -114,6 +118,7 @@ class Looking:
         self, asked: LookAsked, onsets: list[Onset], count: int, begun_s: float, *, whole: bool
     ) -> LookTaken:
         detection, trends = self._parts()
+        trends.forget_before(micros(asked.as_of - KEPT))
         told = sorted(onsets, key=lambda one: one.at)
         moving = headings(trends) if whole else ()
         return LookTaken(
@@ -152,6 +157,17 @@ class Looking:
         if asked.generate_report:
             found["report"] = report
         return AnalysisFound(task_id=asked.task_id, as_of=asked.as_of, summary=words, result_json=shortened(found))
+
+
+async def _archive(log: Log) -> Archive | None:
+    """Return the archive that a log knows of; None where this host does not see it: what is only there is then missed loudly."""
+    bound = await bound_archive(log)
+    if bound is None:
+        return None
+    try:
+        return await Archive.open(bound.url)
+    except ValidationFailed:
+        return None
 
 
 def shortened(found: Item) -> str:

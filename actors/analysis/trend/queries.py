@@ -34,6 +34,8 @@ using (select series, max(bucket) as closed from buckets group by series) done
 where samples.series = done.series and samples.at_us // $width_us <= done.closed
 """
 
+FORGET_BEFORE: Final = "delete from buckets where bucket < $bucket"
+
 WINDOW: Final = """
 with every as (
   select series, bucket, middle from buckets

@@ -81,6 +81,10 @@ class Trends:
         self._db.execute(queries.CLOSE, width)
         self._db.execute(queries.FORGET, width)
 
+    def forget_before(self, at_us: int) -> None:
+        """Forget the closed buckets that end before an instant: memory is then bounded by the time that is kept."""
+        self._db.execute(queries.FORGET_BEFORE, {"bucket": at_us // self.width_us})
+
     def points(self, series: str) -> list[tuple[int, float]]:
         """Return a series' bucket medians: start in micros UTC, median."""
         self._db.execute(f"create or replace temp view window_of_buckets as {self._window()}")
