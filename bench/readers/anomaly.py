@@ -152,7 +152,9 @@ def run(session: Session) -> list[Figure]:
 def _quality_figures(session: Session) -> list[Figure]:
     folder = os.environ.get(LABELLED)
     if folder is None:
-        print(f"not measured: how good the detectors are, for {LABELLED} names no folder of labelled series", flush=True)
+        print(
+            f"not measured: how good the detectors are, for {LABELLED} names no folder of labelled series", flush=True
+        )
         return []
     got = session.measure(quality, folder=folder)
     return [

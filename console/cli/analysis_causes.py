@@ -106,6 +106,8 @@ def _piece(piece: Item) -> str:
             return f"{piece['metric']} {piece['change']} {piece['baseline']:.4g} -> {piece['observed']:.4g}"
         case "order":
             return f"moved {piece['place']} of {piece['of']}"
+        case "symptom":
+            return f"seen here: {piece['cause']}"
         case "exit":
             return f"exited {piece['place']} of {piece['of']}: {piece['cause']}"
     return f"{piece['what'].replace('_', ' ')} {piece['component']}"

@@ -26,7 +26,12 @@ AFTER: Final = timedelta(minutes=15)
 CRASH: Final = timedelta(minutes=5)
 EXIT: Final = 3.0
 """What the first exit counts; a metric that moved far and surely counts about as much."""
+SYMPTOM: Final = 1.5
+"""What it counts to be the component that was seen ill: half of an exit, for the cause may lie deeper."""
+FAR: Final = 1 / 3
+"""Of an exit's weight, where the component that was seen ill depends on that one in no way."""
 RANKED_MAX: Final = 50
+Evidence = dict[str, Any]
 _EXITS: Final = """
 SELECT substring(record_key, 11) AS component, min(envelope.sent_at) AS exited_at, arg_min(CASE
     WHEN exit.signal IS NOT NULL THEN 'killed by ' || exit.signal WHEN exit.code IS NOT NULL THEN 'exit code ' || exit.code
@@ -53,7 +58,7 @@ async def causes(session: Session, history: History, asked: CausesAsked) -> Caus
     exits = (
         await table(session, _EXITS, {"since": stamp(seen - CRASH), "until": stamp(min(seen + CRASH, asked.as_of))})
     ).to_pylist()
-    ranked = with_exits(rank_causes(metrics, graph, incident.opened_us), exits)
+    ranked = with_symptoms(rank_causes(metrics, graph, incident.opened_us), graph, incident, exits)
     if not ranked:
         raise ValidationFailed(
             f"incident {incident.id}: nothing was measured around {stamp(seen)}, and no fleet says who depends on whom"
@@ -70,13 +75,22 @@ async def causes(session: Session, history: History, asked: CausesAsked) -> Caus
     )
 
 
-def with_exits(ranked: list[Cause], exits: list[dict[str, Any]]) -> list[Cause]:
-    """Count exits that nobody wanted, which no metric tells: the first one most, for it may have brought about the others."""
-    found = {one.component: one for one in ranked}
+def with_symptoms(
+    ranked: list[Cause], graph: CallGraph, incident: Incident, exits: list[dict[str, Any]]
+) -> list[Cause]:
+    """Count what no metric tells: exits that nobody wanted, the first one most, and where the incident itself was seen."""
+    near = {incident.component, *graph.below(incident.component)}
+    pieces: list[tuple[str, float, Evidence]] = []
+    if incident.component not in {row["component"] for row in exits}:
+        pieces.append((incident.component, SYMPTOM, {"what": "symptom", "cause": incident.symptom}))
     for place, row in enumerate(exits, 1):
-        known = found.get(row["component"], Cause(row["component"], 0.0, []))
         piece = {"what": "exit", "place": place, "of": len(exits), "at": stamp(row["exited_at"]), "cause": row["cause"]}
-        found[known.component] = Cause(known.component, round(known.score + EXIT / place, 6), [piece, *known.evidence])
+        share = 1.0 if row["component"] in near else FAR
+        pieces.append((row["component"], EXIT / place * share, piece))
+    found = {one.component: one for one in ranked}
+    for component, weight, piece in pieces:
+        known = found.get(component, Cause(component, 0.0, []))
+        found[component] = Cause(component, round(known.score + weight, 6), [piece, *known.evidence])
     return sorted(found.values(), key=lambda cause: (-cause.score, cause.component))
 
 
