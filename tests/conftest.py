@@ -2,10 +2,12 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 
 import hms
 
@@ -14,6 +16,14 @@ from .kafka.fixtures import broker, cluster, kafka, kafka_url, make_broker, own_
 
 hypothesis.settings.register_profile("hms", deadline=None, print_blob=True)  # a busy machine is not a failure
 hypothesis.settings.load_profile("hms")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Undo what a command that a test runs in its own process does to the log's lines: they would go to that test's stderr."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def pytest_report_header() -> str:
