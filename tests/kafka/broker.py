@@ -2,6 +2,7 @@
 
 import base64
 import json
+import select
 import signal
 import subprocess
 import time
@@ -170,8 +171,11 @@ class Broker:
         self.start()
 
     def pause(self) -> None:
-        """SIGSTOP: its connections stay open and nothing is answered."""
+        """SIGSTOP: its connections stay open and nothing is answered. Returns when all its threads stand still."""
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + START_S
+        while not self._stands_still() and time.monotonic() < deadline:
+            select.select([], [], [], 0.002)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -216,6 +220,16 @@ class Broker:
             "inter.broker.listener.name": "INNER",
             "controller.listener.names": "CONTROLLER",
         }
+
+    def _stands_still(self) -> bool:
+        """Tell whether every thread is stopped; True of one that does not run."""
+        if self._process is None or self._process.poll() is not None:
+            return True
+        states = [
+            (task / "stat").read_text().rpartition(")")[2].split()[0]
+            for task in Path(f"/proc/{self.pid}/task").iterdir()
+        ]
+        return set(states) <= {"T", "t"}
 
     def _signal(self, number: signal.Signals) -> None:
         if self.runs and self._process is not None:

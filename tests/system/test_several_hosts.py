@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .several_hosts import FAILS_OVER, HMS, LEASE_S, Hosts, assert_one_after_the_other, shim_of
+from .several_hosts import FAILS_OVER, HMS, Hosts, assert_one_after_the_other, shim_of
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -100,7 +100,7 @@ def test_a_shim_that_is_stopped_is_killed_with_its_component_when_the_lease_is_o
     shim_of(pid).suspend()
     hosts.running["home"].send_signal(signal.SIGSTOP)  # nobody renews leases, and nobody fails anything over
     try:
-        hosts.until(lambda: not psutil.pid_exists(pid), 3 * LEASE_S, "the end of the component")
+        hosts.until(lambda: not psutil.pid_exists(pid), what="the end of the component")
     finally:
         hosts.running["home"].send_signal(signal.SIGCONT)
     hosts.wait("ComponentStarted", "web", 2)

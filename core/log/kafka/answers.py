@@ -16,13 +16,17 @@ BACKOFF_FIRST_S: Final = 0.001
 """The markers of the previous transaction are usually written within a millisecond or two."""
 BACKOFF_MAX_S: Final = 0.1
 NOT_ENOUGH_REPLICAS: Final = 19
+UNKNOWN: Final = -1
+"""A broker that stumbled, and may have done what it was asked: seen where a transaction is ended while another one opens its id.
+Asked again, it says what is.
+"""
 _FENCED: Final = {
     47: "another owner has opened it",
     90: "another owner has opened it",
     48: "its transaction was aborted on the broker's side",
     49: "its transactional id has expired on the broker",
 }
-_AGAIN: Final = {2, 7, 14, NOT_ENOUGH_REPLICAS, 20, 51, 89}
+_AGAIN: Final = {UNKNOWN, 2, 7, 14, NOT_ENOUGH_REPLICAS, 20, 51, 89}
 """Markers or replicas not there yet, a broker that starts or throttles, a batch damaged on its way."""
 _MOVED: Final = {3, 5, 6, 9, 15, 16, 56, 74, 75, 76}
 """Leader or coordinator elsewhere, or not yet known to this broker."""

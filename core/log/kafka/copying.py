@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -28,6 +28,7 @@ FILL_MIN: Final = 2
 BATCH_BYTES: Final = 1_040_000
 FILLER: Final = b"\0"
 """The value of what is aborted, or deleted at once: nobody reads it."""
+MARKER_PAUSE_S: Final = 0.002
 TOGETHER: Final = 16
 """Partitions that are written at the same time."""
 
@@ -112,6 +113,7 @@ class _Partition:
         self._position = 0
         self._plain: Any = None
         self._transactional: Any = None
+        self._ends: Any = None
 
     async def write(self, copy: PartitionCopy) -> None:
         """Write the records at their offsets, and fill what lies between; of checkpoints the order alone counts."""
@@ -119,6 +121,9 @@ class _Partition:
             self._plain = await self._open(stack, enable_idempotence=True)
             transactional_id = f"{self._address.prefix}-copy-{self._topic}-{self._number}"
             self._transactional = await self._open(stack, transactional_id=transactional_id)
+            self._ends = AIOKafkaConsumer(**self._address.client_kwargs())
+            await within(MAKING_S, self._ends.start(), f"connect to look at {self._name}/{self._number}")
+            stack.push_async_callback(self._ends.stop)
             if self._topic == CHECKPOINTS:
                 await self._in_order(copy.records, fill=copy.high > 0)
             else:
@@ -159,6 +164,7 @@ class _Partition:
             async with self._transactional.transaction():
                 await self._send(self._transactional, run)
             self._position += len(run) + 1
+            await self._await_marker()
             return
         await self._send(self._plain, run)
         self._position += len(run)
@@ -182,6 +188,17 @@ class _Partition:
             await self._transactional.abort_transaction()
             self._position += part
             size -= part
+            await self._await_marker()
+
+    async def _await_marker(self) -> None:
+        """Wait for the marker of the transaction that was ended: the answer comes before it, and a record could take its place."""
+        place = TopicPartition(self._name, self._number)
+
+        async def arrived() -> None:
+            while (await self._ends.end_offsets([place]))[place] < self._position:  # noqa: ASYNC110 the broker tells nobody
+                await asyncio.sleep(MARKER_PAUSE_S)
+
+        await within(MAKING_S, arrived(), f"wait for the end of a transaction in {self._name}/{self._number}")
 
     def _filler(self) -> Stored:
         return Stored(self._topic, self._number, self._position, 0, b"", FILLER, ())

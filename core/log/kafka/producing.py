@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiokafka import errors
 from aiokafka.protocol.produce import ProduceRequest
 
-from .answers import Attempts, Meaning, meaning, name
+from .answers import UNKNOWN, Attempts, Meaning, meaning, name
 from .cluster import Cluster
 from .encoding import Batch
 from .failures import FAILURES, describe
@@ -21,8 +21,8 @@ from .requests import implicit_produce
 REQUEST_BYTES_MAX: Final = 16_000_000
 ACKNOWLEDGED_MS: Final = 3_000
 """How long a leader waits for its followers before it says that they do not follow."""
-WRITTEN_UNSAFELY: Final = (7, 20)
-"""Answers that say: in the leader's log, but not (known to be) in its followers'."""
+WRITTEN_UNSAFELY: Final = (UNKNOWN, 7, 20)
+"""Answers that say: in the leader's log, but not (known to be) in its followers'; or nobody knows."""
 _ALL: Final = -1
 
 

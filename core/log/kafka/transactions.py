@@ -12,7 +12,7 @@ from aiokafka.client import CoordinationType
 from aiokafka.errors import IncompatibleBrokerVersion
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
 
-from .answers import Attempts, Meaning, meaning, name
+from .answers import UNKNOWN, Attempts, Meaning, meaning, name
 from .cluster import Cluster
 from .failures import FAILURES, FORBIDDEN, describe, failure
 from .requests import IMPLICIT, features, implicit_end, level
@@ -32,7 +32,7 @@ class Transactions:
         self.implicit = False
         """Whether producing adds partitions to the transaction, and each end begins a new epoch; see `requests`."""
         self.unanswered = False
-        """Whether an answer to the last `end` was lost."""
+        """Whether an answer to the last `end` was lost, or said nothing."""
         self._cluster = cluster
         self._lane = lane
         self._id = transactional_id
@@ -94,7 +94,9 @@ class Transactions:
                 self.unanswered = True
                 await self._lost(describe(error), attempts)
                 continue
-            found = {code: meaning(code, self._what) for code in codes(answer)}
+            answered = codes(answer)
+            self.unanswered = self.unanswered or UNKNOWN in answered
+            found = {code: meaning(code, self._what) for code in answered}
             failed = [code for code in found if found[code] is not Meaning.DONE]
             if not failed:
                 return answer
