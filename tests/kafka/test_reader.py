@@ -138,6 +138,15 @@ def test_a_topic_that_is_deleted_and_one_that_is_made_again_are_told_from_an_emp
             await log.append([draft(f"{n}") for n in range(5)])
             admin = AdminClient({"bootstrap.servers": ",".join(address.bootstrap)})
             admin.delete_topics([address.topic(NORMAL)])[address.topic(NORMAL)].result(20)
+
+            async def is_gone() -> bool:
+                """Brokers delete by and by."""
+                try:
+                    return not await log.read(*HERE, 5)
+                except LogUnreachable:
+                    return True
+
+            await eventually(is_gone, "the end of the topic")
             with pytest.raises(LogUnreachable, match="is not there"):
                 await log.read(*HERE, 5)
             with pytest.raises(LogUnreachable, match="is not there"):

@@ -69,7 +69,7 @@ class Transactions:
         producer = (self._id, self.producer_id, self.producer_epoch)
         request = implicit_end(*producer, committed=committed) if self.implicit else EndTxnRequest(*producer, committed)
         self.unanswered = False
-        answer = await self._insist(request, lambda answer: [answer.error_code], attempts)
+        answer = await self._insist(request, lambda answer: [answer.error_code], attempts, ending=True)
         if self.implicit:
             self.producer_id, self.producer_epoch = answer.producer_id, answer.producer_epoch
 
@@ -80,7 +80,9 @@ class Transactions:
             return False
         return level(answer) >= IMPLICIT
 
-    async def _insist(self, request: Any, codes: Callable[[Any], list[int]], attempts: Attempts) -> Any:
+    async def _insist(
+        self, request: Any, codes: Callable[[Any], list[int]], attempts: Attempts, *, ending: bool = False
+    ) -> Any:
         """Return the answer without an error; raises what `meaning` raises. Has no end of its own."""
         while True:
             self._cluster.check_open()
@@ -91,11 +93,11 @@ class Transactions:
             except FORBIDDEN as error:
                 raise failure(error, self._what) from error
             except FAILURES as error:
-                self.unanswered = True
+                self.unanswered = self.unanswered or ending
                 await self._lost(describe(error), attempts)
                 continue
             answered = codes(answer)
-            self.unanswered = self.unanswered or UNKNOWN in answered
+            self.unanswered = self.unanswered or (ending and UNKNOWN in answered)
             found = {code: meaning(code, self._what) for code in answered}
             failed = [code for code in found if found[code] is not Meaning.DONE]
             if not failed:

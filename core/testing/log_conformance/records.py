@@ -215,9 +215,11 @@ class RecordsConformance(LogHarness):
             one, two = await connect("one"), await connect("two")
             assert await one.get_setting("fleet") is None
             assert not await one.put_setting("fleet", "shop", expected="bank")
-            won = await asyncio.gather(*[log.put_setting("fleet", log.url, expected=None) for log in (one, two, one)])
+            each = ((one, "first"), (two, "second"), (one, "third"))
+            won = await asyncio.gather(*[log.put_setting("fleet", value, expected=None) for log, value in each])
             assert sorted(won) == [False, False, True]
-            assert await two.put_setting("fleet", "größer", expected=one.url)
+            assert await two.get_setting("fleet") == each[won.index(True)][1]
+            assert await two.put_setting("fleet", "größer", expected=each[won.index(True)][1])
             assert await one.get_setting("fleet") == "größer"
 
         self.play(tmp_path, scenario)
