@@ -12,6 +12,7 @@ from hms.core.log import EVENTS, NORMAL, SCHEMAS, Draft, Stored, open_log
 from hms.core.log.kafka import KafkaAddress, KafkaLog
 from hms.core.log.kafka.log import RECORDS_MAX
 from hms.core.log.kafka.topics import ALL
+from hms.core.testing.log_conformance.harness import eventually
 
 from .logs import make_log, opened
 
