@@ -92,7 +92,7 @@ class NodeProcess:
         while not self.reports or not true():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError(f"the node did not come to {what}; its last report: {self.reports[-1:]}")
-            time.sleep(0.005)
+            time.sleep(0.005)  # its reports come from another process, by a thread that only collects them
 
     def cpu_s(self) -> float:
         times = psutil.Process(self.pid).cpu_times()

@@ -36,7 +36,7 @@ def answer_metrics(turn: Turn, message: MetricsFound) -> Decision[AnalysisEvent]
 
 def _answer(turn: Turn, asked: Asked, response: MetricsResponse) -> None:
     turn.record(MetricsAnswered(query_id=asked.id, series=len(response.series), error=response.error))
-    turn.tell(Address(asked.asker), response)
+    turn.post(Address(asked.asker), response, "high")
 
 
 def ask_causes(turn: Turn, message: FindCauses) -> Decision[AnalysisEvent]:

@@ -125,7 +125,7 @@ def open_file(path: Path, partitions: int | None, deadline_ms: int) -> tuple[Pat
             raise LogUnreachable(f"cannot open the log {path}: {_refused(error, path)}") from error
         else:
             return path, recorded, connection
-        time.sleep(BUSY_PAUSE_S)
+        time.sleep(BUSY_PAUSE_S)  # in a thread of its own; SQLite tells nobody when a lock is free
 
 
 def _cannot_open(path: Path, error: sqlite3.Error) -> Exception:
