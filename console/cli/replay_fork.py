@@ -72,12 +72,8 @@ def fork(
     if code is not None:
         sys.path[:0] = [str(code.absolute()), ""]  # before the current folder, where apps are looked for otherwise
     apps = apps_named(app)
-    files = [path for path in (inject, None if inputs in {RECORDED, NONE} else Path(inputs)) if path is not None]
-    if missing := [path for path in files if not path.is_file()]:
-        raise Stop(Exit.USAGE, f"expected recorded, none, or a file of messages; there is no file {missing[0]}")
-    file = file or Path(f"fork-{instant_of_us(at_us)[:19].replace(':', '')}.db")
-    if file.exists():
-        raise Stop(Exit.USAGE, f"{file} is there already; name a new file")
+    files = _files_of_messages(inputs, inject)
+    file = _new_file(file, at_us)
     taken = asyncio.run(_take(options.url, archive, at_us, now_us if until is None else instant_us(until, now_us)))
     world = ForkWorld(taken, apps, seed=seed)
     more = [due for path in files for due in injected(path, world.behaviours.contract, at_us, taken.partitions)]
@@ -97,6 +93,20 @@ def fork(
         },
         options,
     )
+
+
+def _files_of_messages(inputs: str, inject: Path | None) -> list[Path]:
+    files = [path for path in (inject, None if inputs in {RECORDED, NONE} else Path(inputs)) if path is not None]
+    if missing := [path for path in files if not path.is_file()]:
+        raise Stop(Exit.USAGE, f"expected recorded, none, or a file of messages; there is no file {missing[0]}")
+    return files
+
+
+def _new_file(named: Path | None, at_us: int) -> Path:
+    file = named or Path(f"fork-{instant_of_us(at_us)[:19].replace(':', '')}.db")
+    if file.exists():
+        raise Stop(Exit.USAGE, f"{file} is there already; name a new file")
+    return file
 
 
 def _until_us(until: str | None, now_us: int, at_us: int, inputs: list[Due]) -> int:

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -18,17 +18,7 @@ from hms.core.log.open import open_log
 from hms.core.runtime.node import Node
 from hms.schemas.task import CancelTask
 
-from ..command import HMS
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+from ..command import HMS, Ran
 
 
 class Desk:

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import pytest
+
+from ..command import Ran
 
 HMS = str(Path(sys.executable).with_name("hms"))
 FLEET = """
@@ -57,16 +59,6 @@ OTHERS = {
     "evaluation_criteria: [throughput, latency]}",
     "Governance": "parameters: {policy_type: security, components: [all], generate_report: true, alert_on_violation: true}",
 }
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class Terminal:

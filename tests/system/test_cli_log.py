@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -28,15 +28,11 @@ from hms.core.runtime.node import Node
 from hms.schemas.component import DescribeComponent
 from hms.schemas.task import CancelTask, ListTasks
 
+from ..command import Ran
+
 HMS = str(Path(sys.executable).with_name("hms"))
 EVENTS_NUMBER = 6
 """Of `hms.events` in the file: see `core/log/sqlite/layout.py`."""
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 def run(folder: Path, *arguments: str) -> Ran:
