@@ -16,6 +16,7 @@ from .frames import write
 from .fresh import Fresh
 from .gate import check
 from .limits import MB
+from .sendable import sendable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -118,8 +119,9 @@ class Child:
     def _answer(self, sql: str, parameters: dict[str, Any]) -> None:
         sql = _INSTEAD.get(" ".join(sql.strip().rstrip(";").lower().split()), sql)
         relation = self._connection.sql(sql, params=parameters or None)
-        reader = relation.to_arrow_reader(ROWS)
-        write(self._out, reader.schema.serialize(), schema=True)
+        reader = sendable(relation).to_arrow_reader(ROWS)
+        named = [field.with_name(name) for field, name in zip(reader.schema, relation.columns, strict=True)]
+        write(self._out, self._arrow.schema(named).serialize(), schema=True)
         for batch in reader:
             write(self._out, batch.serialize(), rows=batch.num_rows)
         write(self._out, end=True)

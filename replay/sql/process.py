@@ -26,6 +26,7 @@ class Process:
     def __init__(self, child: asyncio.subprocess.Process, limits: Limits) -> None:
         self._child = child
         self._limits = limits
+        self._deadline = 0.0
 
     @classmethod
     async def start(cls, limits: Limits, folders: Sequence[str], readable: Sequence[str]) -> "Process":
@@ -64,11 +65,14 @@ class Process:
     async def query(self, sql: str, parameters: dict[str, Any]) -> AsyncIterator["pa.RecordBatch | pa.Schema"]:
         """Yield the answer's schema, then its rows as they come; raises `QueryRefused` and `QueryStopped`."""
         is_whole = False
-        deadline = asyncio.get_running_loop().time() + self._limits.timeout_ms / 1_000
+        clock = asyncio.get_running_loop().time
+        self._deadline = clock() + self._limits.timeout_ms / 1_000
         try:
             await self._send(op="query", sql=sql, parameters=parameters)
-            async for part in self._parts(deadline):
+            async for part in self._parts():
+                given_at = clock()
                 yield part
+                self._deadline += clock() - given_at  # whoever reads slowly takes no time from the query
             is_whole = True
         except TimeoutError:
             raise QueryStopped(
@@ -90,12 +94,12 @@ class Process:
             self._child.kill()
         await self._child.communicate()
 
-    async def _parts(self, deadline: float) -> AsyncIterator["pa.RecordBatch | pa.Schema"]:
+    async def _parts(self) -> AsyncIterator["pa.RecordBatch | pa.Schema"]:
         import pyarrow as pa  # noqa: PLC0415 - not for those who only ask for help
 
         schema: pa.Schema | None = None
         while True:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(self._deadline):
                 answer = await self._answer()
                 payload = pa.py_buffer(await self._output.readexactly(answer.get("bytes", 0)))
             if "end" in answer:

@@ -71,10 +71,13 @@ def _text(query: str | None, file: Path | None) -> str | None:
     """Return the query, from wherever it comes; None for a shell."""
     if query is not None and file is not None:
         raise Stop(Exit.USAGE, "expected a query or -f FILE, got both")
-    if file is not None and str(file) != "-":
-        return file.read_text(encoding="utf-8")
-    if query is None and (file is not None or not sys.stdin.isatty()):
-        return sys.stdin.read()
+    try:
+        if file is not None and str(file) != "-":
+            return file.read_text(encoding="utf-8")
+        if query is None and (file is not None or not sys.stdin.isatty()):
+            return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise Stop(Exit.USAGE, f"expected SQL as UTF-8 text, got {error.reason} at byte {error.start}") from None
     if query is None:
         say("hms: .help says what can be asked; Ctrl-D ends")
     return query

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..exit_codes import Exit, Stop
@@ -12,6 +13,11 @@ from .rows import Row, rows_of, unique
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+ALIGNED_ROWS_MAX: Final = 5_000
+"""More rows than these are written as they come, and kept nowhere."""
+_CONTROLS: Final = {code: json.dumps(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 class Form(Protocol):
@@ -30,7 +36,7 @@ def form_of(name: SqlForm, schema: "pa.Schema", *, at_once: bool = False) -> For
     """Return the writer of an answer; `at_once` writes every row as it comes. Raises `Stop` (usage)."""
     match name:
         case "text":
-            return _Lines(schema) if at_once else _Table(schema)
+            return _Lines(unique(schema.names), at_once=True) if at_once else _Table(schema)
         case "json" if not at_once:
             return _Array()
         case "json" | "jsonl":
@@ -43,29 +49,45 @@ def form_of(name: SqlForm, schema: "pa.Schema", *, at_once: bool = False) -> For
 
 
 class _Table:
+    """Columns as wide as their widest value; of an answer of very many rows, as the widest of the first ones."""
+
     def __init__(self, schema: "pa.Schema") -> None:
         self._names = unique(schema.names)
         self._rows: list[Row] = []
+        self._lines: _Lines | None = None
 
     def take(self, batch: "pa.RecordBatch") -> None:
-        self._rows.extend(rows_of(batch))
+        if self._lines is None:
+            self._rows.extend(rows_of(batch))
+            if len(self._rows) > ALIGNED_ROWS_MAX:
+                self._lines = _Lines(self._names)
+                self._lines.write(self._rows)
+        else:
+            self._lines.write(rows_of(batch))
 
     def end(self) -> None:
+        if self._lines is not None:
+            return
         if not self._rows:
             write(GAP.join(self._names))
             return
-        show_list(self._rows, "text", {name: name for name in self._names}, cut_last=True)
+        shown = [{name: _one_line(value) for name, value in row.items()} for row in self._rows]
+        show_list(shown, "text", {name: name for name in self._names}, cut_last=True)
 
 
 class _Lines:
     """A row a line; how wide the columns are follows from the first rows."""
 
-    def __init__(self, schema: "pa.Schema") -> None:
-        self._names = unique(schema.names)
+    def __init__(self, names: list[str], *, at_once: bool = False) -> None:
+        self._names = names
+        self._at_once = at_once
         self._widths: list[int] = []
 
     def take(self, batch: "pa.RecordBatch") -> None:
-        rows = [[text(value) for value in row.values()] for row in rows_of(batch)]
+        self.write(rows_of(batch))
+
+    def write(self, items: Iterable[Row]) -> None:
+        rows = [[_one_line(value) for value in row.values()] for row in items]
         if not self._widths:
             lines = [self._names, *rows]
             self._widths = [max(len(line[column]) for line in lines) for column in range(len(self._names))]
@@ -75,11 +97,16 @@ class _Lines:
 
     def _line(self, cells: list[str]) -> None:
         padded = (f"{cell:<{width}}" for cell, width in zip(cells, self._widths, strict=True))
-        write(GAP.join(padded).rstrip(), at_once=True)
+        write(GAP.join(padded).rstrip(), at_once=self._at_once)
 
     def end(self) -> None:
         if not self._widths:
             write(GAP.join(self._names))
+
+
+def _one_line(value: Any) -> str:
+    """Return a value for people; what would move or colour a terminal's text is written as JSON writes it."""
+    return text(value).translate(_CONTROLS)
 
 
 class _JsonLines:

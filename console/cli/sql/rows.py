@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = dict[str, Any]
+_ENDLESS = {sign * (2**bits - 1): text for sign, text in ((1, "infinity"), (-1, "-infinity")) for bits in (31, 63)}
+"""DuckDB's dates (31 bits) and instants (63) that lie beyond all others."""
 
 
 def rows_of(batch: "pa.RecordBatch") -> Iterator[Row]:
@@ -36,7 +38,28 @@ def unique(names: list[str]) -> list[str]:
 
 
 def _column(column: "pa.Array") -> list[Any]:
-    return [plain(value) for value in column.to_pylist()]
+    try:
+        return [plain(value) for value in column.to_pylist(maps_as_pydicts="lossy")]
+    except (OverflowError, ValueError):
+        return [_beyond(value) for value in column]
+
+
+def _beyond(value: "pa.Scalar") -> Any:
+    """Return a value of a column in which some dates are none that Python knows: those as text."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        return plain(value.as_py(maps_as_pydicts="lossy"))
+    except (OverflowError, ValueError):
+        pass
+    match value:
+        case pa.StructScalar():
+            return {name: _beyond(inner) for name, inner in value.items()}
+        case pa.MapScalar():
+            return {str(plain(pair["key"].as_py())): _beyond(pair["value"]) for pair in value.values}
+        case pa.ListScalar() | pa.FixedSizeListScalar():
+            return [_beyond(inner) for inner in value.values]
+    return _ENDLESS.get(value.value) or str(value.cast(pa.string()))
 
 
 def plain(value: Any) -> Any:
@@ -62,7 +85,14 @@ def _scalar(value: Any) -> Any:
         case timedelta():
             return value.total_seconds()
         case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
+            return _number(value)
         case bytes():
             return base64.b64encode(value).decode()
     return str(value)
+
+
+def _number(value: Decimal) -> int | float | str:
+    """Return a decimal as the number that it is; as text, where a float has not all of its digits."""
+    if value == value.to_integral_value():
+        return int(value)
+    return float(value) if Decimal(repr(float(value))) == value else str(value)

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import shlex
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from sqlite3 import complete_statement
 from typing import Any, Final, get_args
 
 from ....core.private_folder import make_private
@@ -81,10 +83,10 @@ class Shell:
         """Take one line; whatever is wrong with it is said, and the shell goes on."""
         try:
             if not self._statement and line.startswith("."):
-                self._command(*line.split())
+                self._command(*_words(line))
                 return
             self._statement = f"{self._statement}\n{line}".strip()
-            if self._statement.endswith(";"):
+            if complete_statement(self._statement):
                 statement, self._statement = self._statement, ""
                 self._ask(statement, {})
         except (QueryRefused, QueryStopped, Stop) as error:
@@ -124,6 +126,13 @@ class Shell:
                     write(f"{query.name}  {takes}\n    {query.what}")
             case _:
                 say(f"hms: expected a command of the shell, got {' '.join((name, *words))!r}; .help lists them")
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise Stop(Exit.USAGE, f"expected words, or values in quotes, got {line!r}: {error}") from None
 
 
 def view_names(catalog: Catalog) -> list[str]:
