@@ -88,6 +88,12 @@ async def shadow(
         candidate = _candidate(paths, trusted=trusted, memory_bytes=memory_mb << 20)
         async with history_of(options.url, archive) as history, candidate:
             found = await run_shadow(history, candidate, order, sink)
+    if not found.counts["inputs"]:
+        raise Stop(
+            Exit.FAILED,
+            f"expected inputs to decide, got none: {options.url} holds none, or --since and --shard leave none; "
+            "a gate that has compared nothing does not pass",
+        )
     passed = 100 * found.share <= fail_above
     _show(found, kinds, fail_above, options, passed=passed)
     return Exit.OK if passed else Exit.DIVERGED

@@ -35,5 +35,5 @@ def _unpack(wheel: Path, target: Path) -> None:
                     f"--wheel {wheel}: expected at most {UNPACKED_BYTES_MAX} bytes unpacked, got more"
                 )
             archive.extractall(target)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, RuntimeError) as error:  # the last: encrypted, or packed in an unknown way
         raise ValidationFailed(f"--wheel {wheel}: expected a wheel, got what cannot be unpacked: {error}") from error

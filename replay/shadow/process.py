@@ -7,6 +7,7 @@ import marshal
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from ...core.errors import HmsError
@@ -15,6 +16,7 @@ from . import sandbox
 MEMORY_BYTES: Final = 4 << 30
 STALL_S: Final = 60.0
 """A candidate that takes so long for one frame will not come to an end."""
+ENDING_S: Final = 0.2
 LINE_BYTES_MAX: Final = 64 << 20
 COMPLAINT_CHARS: Final = 4_000
 
@@ -66,9 +68,7 @@ class CandidateProcess:
 
     async def __aexit__(self, *exc: object) -> None:
         """End it."""
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
+        await self._ended()
         self._complaints.cancel()
         await asyncio.gather(self._complaints, return_exceptions=True)
 
@@ -111,14 +111,21 @@ class CandidateProcess:
             raise await self._failed(f"said {text[:200]!r}")
         return said
 
+    async def _ended(self) -> None:
+        """Wait until it has ended; kill it if it does not by itself."""
+        # a kill that comes when it has just ended takes its exit code away
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), ENDING_S)
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
     def _stream(self, stream: asyncio.StreamReader | None) -> asyncio.StreamReader:
         if stream is None:
             raise CandidateFailed("the candidate's process has no pipe")
         return stream
 
     async def _failed(self, what: str) -> CandidateFailed:
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
+        await self._ended()
         heard = (await self._complaints).decode(errors="replace").strip()
         return CandidateFailed(f"the candidate's process {what}{f'; its last words: {heard}' if heard else ''}")

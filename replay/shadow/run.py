@@ -14,13 +14,14 @@ from ...schemas import Contract, SchemaError
 from ..history import History
 from ..schemas import learn_schemas, schema_records
 from ..verify.sent import settle
-from ..verify.shard import Doubt, ends_of
+from ..verify.shard import DOUBT_BYTES_MAX, Doubt, ends_of
 from ..verify.upkeep import Upkeep
 from .process import CandidateFailed, CandidateProcess
 
 FRAME_COMMITS: Final = 500
 FRAME_BYTES: Final = 1 << 20
 DOUBTS_MAX: Final = 200_000
+WORD_CHARS_MAX: Final = 4_000
 COUNTS: Final = ("commits", "commits_skipped", "inputs", "sends_checked", "sends_unchecked")
 _LANE: Final = {topic: lane for lane, topic in enumerate(LANES)}
 
@@ -62,6 +63,7 @@ async def shadow(history: History, process: CandidateProcess, order: Order, sink
     listening = asyncio.create_task(listener.hear(process))
     try:
         await asyncio.gather(feeding, listening)
+        listener.check_answered()
     finally:
         for task in (feeding, listening):
             task.cancel()
@@ -87,6 +89,7 @@ async def _feed(
     }
     await process.send("begin", begin)
     for shard in range(history.partitions) if order.shards is None else order.shards:
+        listener.shards_asked += 1
         await process.send("shard", shard)
         async for frame in _frames(history, contract, shard):
             listener.fed += sum(1 + len(inputs) for _, _, inputs, _ in frame)
@@ -124,24 +127,44 @@ class _Listener:
         self.found = Shadow()
         self.fed = 0
         """Inputs and commits given to it: there are at most two differences in each."""
+        self.shards_asked = 0
         self.doubts: list[Doubt] = []
+        self._doubt_bytes = 0
+        self._shards_answered = 0
+        self._lines = 0
         self._contract = contract
         self._sink = sink
 
     def diverged(self, divergence: Divergence) -> None:
-        """Count a difference and pass it on. Raises `ValueError` for more of them than there can be."""
+        """Count a difference and pass it on. Raises `CandidateFailed` for more of them than there can be."""
         self.found.diverged += 1
         if self.found.diverged > 2 * self.fed:
-            raise ValueError(f"expected at most {2 * self.fed} differences, got more")
+            raise CandidateFailed(f"the candidate's process told more than {2 * self.fed} differences")
         self._sink(divergence)
 
     async def hear(self, process: CandidateProcess) -> None:
         """Listen to the end."""
         while (said := await process.line()) is not None:
             try:
+                self._count()
                 self._take(said)
-            except (TypeError, ValueError, KeyError, AttributeError, SchemaError) as error:
+            except (TypeError, ValueError, KeyError, AttributeError, OverflowError, SchemaError) as error:
                 raise CandidateFailed(f"the candidate's process said {str(said)[:200]}: {error}") from error
+
+    def check_answered(self) -> None:
+        """Raise `CandidateFailed` if it ended, however peacefully, before it had answered for every shard."""
+        if self._shards_answered != self.shards_asked:
+            raise CandidateFailed(
+                f"the candidate's process ended when it had answered for {self._shards_answered} of {self.shards_asked} "
+                "shards; does its code leave by sys.exit or os._exit?"
+            )
+
+    def _count(self) -> None:
+        """Raise `ValueError` for more lines than there can be: nobody has to hear it out for ever."""
+        self._lines += 1
+        lines_max = 4 * (self.fed + self.shards_asked + 1)
+        if self._lines > lines_max:
+            raise ValueError(f"expected at most {lines_max} lines, got more")
 
     def _take(self, said: dict[str, Any]) -> None:
         match said:
@@ -153,12 +176,19 @@ class _Listener:
             case {"divergence": list(values)}:
                 self.diverged(_divergence(values))
             case {"doubt": list(values)} if len(self.doubts) < DOUBTS_MAX:
-                self.doubts.append(_doubt(values))
+                self._doubted(_doubt(values))
             case {"shard": int()}:
+                self._shards_answered += 1
                 for name in COUNTS:
                     self.found.counts[name] += int(said[name])
             case _:
                 pass
+
+    def _doubted(self, doubt: Doubt) -> None:
+        self._doubt_bytes += sum(len(key) + len(value) for key, value in doubt.messages.values())
+        if self._doubt_bytes > DOUBT_BYTES_MAX * self.shards_asked:
+            raise ValueError(f"expected messages in doubt of at most {DOUBT_BYTES_MAX} bytes a shard, got more")
+        self.doubts.append(doubt)
 
 
 _KINDS: Final = (int, int, int, int, str, str, int, int, str, str, str, str, str)
@@ -167,7 +197,8 @@ _KINDS: Final = (int, int, int, int, str, str, int, int, str, str, str, str, str
 def _divergence(values: Sequence[Any]) -> Divergence:
     if tuple(map(type, values)) != _KINDS:
         raise ValidationFailed(f"expected a divergence, got {str(values)[:200]}")
-    return Divergence(*values)
+    cut: list[Any] = [one[:WORD_CHARS_MAX] if isinstance(one, str) else one for one in values]
+    return Divergence(*cut)
 
 
 def _doubt(values: Sequence[Any]) -> Doubt:

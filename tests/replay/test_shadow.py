@@ -7,6 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from hms.schemas import partition_of
+
 from . import shop as shops
 from .conftest import Hms
 
@@ -223,6 +225,52 @@ def test_a_candidate_that_comes_to_no_end_is_ended(
     code, _, err = hms("replay", "shadow", "--code", str(folder), "--app", shops.APP, "--log", shop_log)
     assert code == 1
     assert "said nothing for 3 s" in err
+
+
+def test_a_candidate_that_leaves_in_peace_before_the_end_does_not_pass(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    leaving = ("    match message:\n", "    import os; os._exit(0)\n    match message:\n")
+    order = ("--code", str(shops.write_module(tmp_path, leaving)), "--app", shops.APP, "--log", shop_log)
+    shard = str(partition_of("account/anna", shops.PARTITIONS))
+    code, out, err = hms("replay", "shadow", *order, "--shard", shard)
+    assert (code, out) == (1, ""), "all that it was to decide was in the pipe already, and nobody missed an answer"
+    assert "ended" in err or "took no more" in err
+
+
+def test_a_candidate_that_never_stops_talking_is_ended(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    folder = shops.write_module(
+        tmp_path, ("class Balance", "import os\nwhile True: os.write(3, b'{}' + bytes([10]))\nclass Balance")
+    )
+    code, _, err = hms("replay", "shadow", "--code", str(folder), "--app", shops.APP, "--log", shop_log)
+    assert code == 1
+    assert "lines, got more" in err
+
+
+def test_a_number_that_is_none_is_an_error_and_no_crash(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    said = '{"shard": 0, "commits": 1e999}\n'
+    folder = shops.write_module(
+        tmp_path, ("class Balance", f"import os; os.write(3, {said.encode()!r})\nclass Balance")
+    )
+    code, out, err = hms("replay", "shadow", "--code", str(folder), "--app", shops.APP, "--log", shop_log)
+    assert (code, out) == (1, "")
+    assert "the candidate's process said" in err
+
+
+def test_a_gate_that_has_compared_nothing_does_not_pass(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    folder = str(shops.write_module(tmp_path))
+    since = ("--since", "2100-01-01")
+    code, out, err = hms("replay", "shadow", "--code", folder, "--app", shops.APP, "--log", shop_log, *since)
+    assert (code, out) == (1, "")
+    assert "has compared nothing" in err
+
+
+def test_a_wheel_that_cannot_be_unpacked_is_refused(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    wheel = tmp_path / "shop-2-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("shop.py", "")
+        archive.infolist()[0].compress_type = 99  # in the directory, which is written last: a way that nobody knows
+    code, _, err = hms("replay", "shadow", "--wheel", str(wheel), "--app", shops.APP, "--log", shop_log)
+    assert code == 1
+    assert "expected a wheel" in err
 
 
 def test_a_candidate_is_named_once(hms: Hms, shop_log: str) -> None:
