@@ -53,6 +53,7 @@ class Commits:
         self.findings: list[Finding] = []
         self.trail: list[Stored] = []
         """Events of audit trails: checkpoints of this shard and of others."""
+        self._key = SHARD_KEY + b"%d" % shard
         self._frame = RecordType(Commit, str(Commit.explicit_type)).frame
         self._events: list[bytes] = []
 
@@ -66,7 +67,7 @@ class Commits:
         hashed = self._events
         for offset, key, value in rows:
             if key.startswith(SHARD_KEY):
-                self._commit(offset, value or b"", events_root(hashed))
+                self._commit(offset, key, value or b"", events_root(hashed))
                 hashed = self._events = []
             else:
                 hashed.append(event_hash(key, value or b""))
@@ -94,7 +95,9 @@ class Commits:
                 found[tree.size] = tree.root()
         return found
 
-    def _commit(self, offset: int, value: bytes, root: bytes) -> None:
+    def _commit(self, offset: int, key: bytes, value: bytes, root: bytes) -> None:
+        if key != self._key:
+            self._find("the key of a commit record was changed", repr(self._key)[1:], repr(key)[1:])
         if not value.startswith(self._frame + encode_long(self.size)):
             self._out_of_order(offset, value)
         elif value.find(self.head, FRAME_BYTES, _PREVIOUS_WITHIN) < 0:

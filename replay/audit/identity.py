@@ -5,7 +5,8 @@ from typing import Final
 
 from ...core.log.port import Log
 from ..history import History
-from .trail import Trail, newest_before
+from .note import origin_of
+from .trail import Recorded, Trail, newest
 
 SETTING: Final = "audit-id"
 
@@ -30,7 +31,14 @@ async def make_log_id(log: Log, history: History) -> str:
 async def _in_checkpoints(history: History) -> str | None:
     trail = Trail()
     for shard in range(history.partitions):
-        found = await newest_before(history, trail, shard)
-        if found is not None and found.note is not None:
-            return found.note.checkpoint.origin.split("/")[1]
+        found = await newest(history, trail, shard, wanted=lambda one: _name_in(one) is not None)
+        if found is not None:
+            return _name_in(found)
     return None
+
+
+def _name_in(found: Recorded) -> str | None:
+    """Return the log's id in a checkpoint; None where its origin is none of ours."""
+    origin = "" if found.note is None else found.note.checkpoint.origin
+    name = origin.removeprefix("hms/").rpartition("/")[0]
+    return name if name and origin == origin_of(name, found.shard) else None

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import stat
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -73,9 +74,9 @@ class Signer(NamedTuple):
 
 
 class KeyFolder:
-    """The keys of this user on this machine, `key-NNNN.pem`, mode 0600; the newest one and the one before it sign.
+    """The keys of this user on this machine, `key-NNNN.pem`, mode 0600; all of them sign until they are retired.
 
-    Both sign until the older one is retired, so that who trusts the older comes to know the newer.
+    So who trusts an older one comes to know the newer.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -86,7 +87,7 @@ class KeyFolder:
         """Return those that sign, newest first; the first use makes one. Raises `OSError`, `NotAProof`."""
         if not self._files():
             self.rotate()
-        return [self._load(file) for file in reversed(self._files()[-2:])]
+        return [self._load(file) for file in reversed(self._files())]
 
     def rotate(self) -> Signer:
         """Make a new key; the one before goes on signing beside it until `retire`."""
@@ -129,9 +130,15 @@ class KeyFolder:
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
 
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & 0o077:
+            raise NotAProof(
+                f"{file}: expected a key that its user alone may read (mode 0600), got mode {mode:04o}: chmod 600 it; and "
+                "if somebody can have seen it, make another (hms audit key rotate, then retire), and revoke this one"
+            )
         try:
             private = serialization.load_pem_private_key(file.read_bytes(), None)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise NotAProof(
                 f"{file}: expected an Ed25519 key as PEM: {error}; make another with `hms audit key rotate`"
             ) from error

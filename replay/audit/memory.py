@@ -36,8 +36,10 @@ class Memory(BaseModel):
 
 
 def memory_file(folder: Path, url: str) -> Path:
-    """Return where the memory of a log is kept: by its URL, because its id is part of what may have been replaced."""
-    return folder / "verified" / f"{sha256(url.encode()).hexdigest()[:24]}.json"
+    """Return where the memory of a log is kept: by where it is, because its id is part of what may have been replaced."""
+    scheme, _, rest = url.partition(":")
+    name = f"{scheme}:{Path(rest).expanduser().resolve()}" if scheme == "sqlite" else url
+    return folder / "verified" / f"{sha256(name.encode()).hexdigest()[:24]}.json"
 
 
 def recall(path: Path) -> Memory | None:

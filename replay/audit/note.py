@@ -78,6 +78,7 @@ def parse(note: str) -> Note:
     """Return what a note says; its signatures are not checked here. Raises `NotAProof`."""
     text, blank, rest = note.partition("\n\n")
     try:
+        note.encode()
         origin, size, root, head, at = text.split("\n")
         moment = datetime.fromisoformat(at.removeprefix("at "))
         checkpoint = Checkpoint(
@@ -86,7 +87,7 @@ def parse(note: str) -> Note:
         signatures = tuple(_signature(line) for line in rest.splitlines() if line)
         if not (blank and signatures) or checkpoint.text != f"{text}\n":
             raise ValueError("it is not written as it should be")  # noqa: TRY301 - one place says what is wrong
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise NotAProof(f"expected a signed checkpoint, got {note[:200]!r}: {error}") from None
     return Note(checkpoint, f"{text}\n", signatures, note)
 

@@ -43,7 +43,10 @@ class ProvedStep(BaseModel):
 
 
 class Proof(BaseModel):
-    """The file; bytes are base64. `steps` is empty where the commit record itself is proved (`value` is then its value)."""
+    """The file; bytes are base64. `steps` is empty where the commit record itself is proved (`value` is then its value).
+
+    `position` says where to look in the log; nobody signs that.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,7 +73,6 @@ class Proved(NamedTuple):
     envelope: Envelope
     data: dict[str, Any]
     shard: int
-    position: int
     commit: int
     note: Note
     signers: tuple[str, ...]
@@ -82,7 +84,7 @@ def read_proof(text: str) -> Proof:
     """Return the proof of a file. Raises `NotAProof`."""
     try:
         return Proof.model_validate(json.loads(text))
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise NotAProof(f"expected a proof as `hms audit prove` writes it, got something else: {error}") from None
 
 
@@ -95,9 +97,9 @@ def check(proof: Proof, trust: Trust | None) -> Proved:
     if not note.checkpoint.origin.endswith(f"/shard-{proof.shard}"):
         raise NotAProof(f"expected a checkpoint of shard {proof.shard}, got {note.checkpoint.origin}")
     signers = _signers(proof, note, trust)
-    older = _older(proof, note)
+    older = _older(proof, note, trust)
     envelope, data = _read(proof)
-    return Proved(envelope, data, proof.shard, proof.position, proof.index, note, signers, trust is not None, older)
+    return Proved(envelope, data, proof.shard, proof.index, note, signers, trust is not None, older)
 
 
 def _root(proof: Proof) -> bytes:
@@ -121,14 +123,16 @@ def _signers(proof: Proof, note: Note, trust: Trust | None) -> tuple[str, ...]:
     standing = (trust or Trust(keys)).standing(note, proof.shard)
     if standing is not Standing.GOOD:
         raise NotAProof(f"the checkpoint is {standing}; --trust takes a file with the keys that count")
-    known = dict.fromkeys([*keys, *(trust.keys if trust else ())])
-    return tuple(str(key) for key in known if note.signed_by(key))
+    return tuple(str(key) for key in (trust.keys if trust else keys) if note.signed_by(key))
 
 
-def _older(proof: Proof, note: Note) -> Note | None:
+def _older(proof: Proof, note: Note, trust: Trust | None) -> Note | None:
     if proof.older is None:
         return None
     older = parse(proof.older)
+    standing = (trust or Trust(tuple(PublicKey.parse(key) for key in proof.keys))).standing(older, proof.shard)
+    if standing is Standing.FORGED or (trust is not None and standing is not Standing.GOOD):
+        raise NotAProof(f"the older checkpoint is {standing}")
     old, new = older.checkpoint, note.checkpoint
     if old.origin != new.origin or not is_consistent(old.size, old.root, new.size, new.root, proof.consistency):
         raise NotAProof(f"the older checkpoint ({old.size} commits) is not the beginning of the newer one ({new.size})")

@@ -11,7 +11,7 @@ from ..schemas import learn_schemas
 from .commits import Commits, batches
 from .errors import NotAProof
 from .note import Note
-from .proof import Proof, event_steps
+from .proof import Proof, check, event_steps
 from .trail import Recorded, Trail, pending
 from .tree import consistency, event_hash, inclusion
 
@@ -46,8 +46,11 @@ async def prove(history: History, record_id: str, older: Note | None = None) -> 
             "that it caused (`hms event trace` shows them)"
         )
     recorded += await pending(history, trail, as_of, {})
-    note, keys = _covering(recorded, commits, found.number)
-    return await _proof(history, as_of, found, commits, note, keys, older)
+    least = max(found.number + 1, older.checkpoint.size if older is not None else 0)
+    note, keys = _covering(recorded, commits, least)
+    proof = await _proof(history, as_of, found, commits, note, keys, older)
+    check(proof, None)
+    return proof
 
 
 async def _search(history: History, commits: Commits, end: int, record_id: str, contract: Contract) -> Found | None:
@@ -78,15 +81,15 @@ def _id(contract: Contract, stored: Stored) -> str:
         return ""
 
 
-def _covering(recorded: list[Recorded], commits: Commits, index: int) -> tuple[Note, tuple[str, ...]]:
-    """Return the smallest checkpoint that covers a commit and is right."""
-    mine = [one for one in recorded if one.shard == commits.shard and one.note is not None and one.size > index]
+def _covering(recorded: list[Recorded], commits: Commits, least: int) -> tuple[Note, tuple[str, ...]]:
+    """Return the smallest checkpoint that covers so many commits and is right."""
+    mine = [one for one in recorded if one.shard == commits.shard and one.note is not None and one.size >= least]
     roots = commits.roots(one.size for one in mine)
     for one in sorted(mine, key=lambda one: one.size):
         if one.note is not None and roots.get(one.size) == one.note.checkpoint.root:
             return one.note, tuple(str(key) for key in one.keys)
     raise NotAProof(
-        f"no checkpoint covers commit {index} of shard {commits.shard} yet; nodes sign every five minutes, `hms audit sign` "
+        f"no checkpoint covers commit {least - 1} of shard {commits.shard} yet; nodes sign every five minutes, `hms audit sign` "
         "does so now"
     )
 
@@ -129,10 +132,6 @@ def _consistency(leaves: list[bytes], note: Note, older: Note | None) -> tuple[b
     if older.checkpoint.origin != note.checkpoint.origin:
         raise NotAProof(
             f"expected an older checkpoint of {note.checkpoint.origin}, got one of {older.checkpoint.origin}"
-        )
-    if older.checkpoint.size > note.checkpoint.size:
-        raise NotAProof(
-            f"the checkpoint of {older.checkpoint.size} commits is newer than that of {note.checkpoint.size}"
         )
     return tuple(consistency(leaves, older.checkpoint.size))
 

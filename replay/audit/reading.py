@@ -6,8 +6,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Final, NamedTuple
 
-from ...core.log.open import open_log
 from ..history import History
+from ..opened import opened
 from .commits import Commits, read_commits
 from .tree import Frontier
 
@@ -27,7 +27,7 @@ class Range(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a history is, for processes to open it themselves."""
+    """Where a history is, for processes to open it themselves; `archive` None: the one that the log knows of."""
 
     url: str
     archive: str | None
@@ -68,17 +68,8 @@ def _read_share(place: Place, ranges: list[Range]) -> list[Commits]:
 
 
 async def _opened(place: Place, ranges: list[Range]) -> list[Commits]:
-    log = await open_log(place.url)
-    try:
-        archive = None
-        if place.archive is not None:
-            from ..archive.reader import Archive  # noqa: PLC0415 - it needs pyarrow
-
-            archive = await Archive.open(place.archive)
-        history = History(log, archive)
+    async with opened(place.url, place.archive) as history:
         return [await _read(history, one) for one in ranges]
-    finally:
-        await log.close()
 
 
 async def _read(history: History, one: Range) -> Commits:

@@ -16,15 +16,17 @@ from ...core.runtime.commit_record import GENESIS, SHARD_KEY, commit_fields
 from ...core.runtime.records import Commit
 from ...schemas import Contract
 from ...schemas.audit import RecordCheckpoint
+from ..archive.errors import HistoryGap
 from ..history import History
+from .beginning import newest_right, sound_note
 from .commits import TRAIL_KEY, Commits, batches
 from .errors import NotAProof
 from .identity import make_log_id
 from .keys import Signer
 from .note import Checkpoint, origin_of, signed
-from .trail import Recorded, Trail, newest_before, trail_address
+from .trail import trail_address
 from .tree import Frontier
-from .trust import Standing, Trust
+from .trust import Trust
 from .witness import push
 
 logger = structlog.get_logger("hms.audit")
@@ -60,10 +62,12 @@ class AuditDuty:
     async def follow(self, shard: int, epoch: int) -> None:
         """Sign a shard's commits until cancelled."""
         del epoch  # two nodes may sign the same commits; that is no contradiction
-        follower = await begin(self._log, await self._history(), shard)
+        follower = await begin(self._log, await self._history(), shard, self._signers())
         loop = asyncio.get_running_loop()
         due_at = loop.time() + self._terms.every_ms / 1_000
-        unpushed: list[str] = []
+        unpushed = (
+            [follower.note] if follower.note else []
+        )  # whoever signed it may have died before he told the witness
         while True:
             await follower.advance()
             if follower.new >= self._terms.every_commits or (follower.new and loop.time() >= due_at):
@@ -101,7 +105,11 @@ class AuditDuty:
 class Follower:
     """The tree of one shard, as far as its commits were read."""
 
-    def __init__(self, log: Log, history: History, log_id: str, commits: Commits, position: int) -> None:
+    def __init__(
+        self, log: Log, history: History, log_id: str, commits: Commits, position: int, note: str = ""
+    ) -> None:
+        self.note = note
+        """The checkpoint that it goes on from; empty where it begins with the first commit."""
         self._log = log
         self._history = history
         self._log_id = log_id
@@ -133,10 +141,10 @@ class Follower:
             self.new += self._commits.size - before if is_first or self._is_work(records) else 0
             if records:
                 self.position = records[-1].offset + 1
-        for hashed in self._commits.hashes():
-            self._tree.append(hashed)
-        self._commits.leaves.clear()
-        self._commits.trail.clear()
+            for hashed in self._commits.hashes():
+                self._tree.append(hashed)
+            self._commits.leaves.clear()
+            self._commits.trail.clear()
         if self._commits.findings:
             raise NotAProof(f"not signed: {self._commits.findings[0]}; run `hms audit verify`")
 
@@ -171,39 +179,42 @@ class Follower:
         return note
 
 
-async def begin(log: Log, history: History, shard: int) -> Follower:
-    """Return a follower that goes on from the shard's newest checkpoint, or begins with its first commit."""
-    trail = Trail()
-    log_id = await make_log_id(log, history)
-    _, end = await history.bounds(EVENTS, shard)
-    found = await newest_before(history, trail, shard)
-    if found is not None and _is_sound(found, log_id, end):
-        assert found.note is not None  # noqa: S101 - it is sound
-        commits = Commits(shard, Frontier(found.size, found.frontier), found.note.checkpoint.head)
-        commits.position = found.position
-        return Follower(log, history, log_id, commits, found.position)
-    start, _ = await history.bounds(EVENTS, shard)
-    return Follower(log, history, log_id, Commits(shard, Frontier(), GENESIS), start)
+async def begin(log: Log, history: History, shard: int, signers: Sequence[Signer]) -> Follower:
+    """Return a follower that has read a shard to its end: from its newest checkpoint of these on, or from the first commit.
 
-
-def _is_sound(found: Recorded, log_id: str, end: int) -> bool:
-    """Say whether a checkpoint may be gone on from: what is wrong in it would only be signed again, and found."""
-    note = found.note
-    if note is None or note.checkpoint.origin != origin_of(log_id, found.shard) or found.position > end:
-        return False
+    Anybody can send a checkpoint. Who went on from a stranger's would sign what that one says the first commits were; so that
+    is done only where the first commits were deleted by policy. Errors: see `Follower.advance`.
+    """
+    own = Trust(tuple(one.public for one in signers))
+    follower = await _at_newest(log, history, shard, own)
     try:
-        root = Frontier(found.size, found.frontier).root()
-    except ValueError:
-        return False
-    return root == note.checkpoint.root and Trust(found.keys).standing(note, found.shard) is Standing.GOOD
+        await follower.advance()
+    except HistoryGap:
+        follower = await _at_newest(log, history, shard, None)
+        await follower.advance()
+    return follower
+
+
+async def _at_newest(log: Log, history: History, shard: int, trust: Trust | None) -> Follower:
+    """Return a follower at a shard's newest checkpoint of trusted keys (`None`: of any), or at the first commit."""
+    log_id = await make_log_id(log, history)
+    origin = origin_of(log_id, shard)
+    start, end = await history.bounds(EVENTS, shard)
+    found = await newest_right(
+        history, shard, end, lambda one: sound_note(one, origin, trust or Trust(one.keys)) is not None
+    )
+    if found is None or found.note is None:
+        return Follower(log, history, log_id, Commits(shard, Frontier(), GENESIS), start)
+    commits = Commits(shard, Frontier(found.size, found.frontier), found.note.checkpoint.head)
+    commits.position = found.position
+    return Follower(log, history, log_id, commits, found.position, found.note.whole)
 
 
 async def sign_all(log: Log, history: History, signers: Sequence[Signer], witness: str | None = None) -> list[str]:
     """Sign every shard that has commits as it is now; return the notes. Raises `OSError` where the witness cannot be told."""
     notes = []
     for shard in range(history.partitions):
-        follower = await begin(log, history, shard)
-        await follower.advance()
+        follower = await begin(log, history, shard, signers)
         if follower.size:
             notes.append(await follower.sign(signers))
     if witness is not None:

@@ -1,6 +1,6 @@
 """The checkpoints that the log holds: of events of audit trails, and of messages that no node has handled yet."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ...core.log.port import EVENTS, LOW, Stored
@@ -80,8 +80,17 @@ async def pending(history: History, trail: Trail, as_of: AsOf, since: dict[int, 
     return found
 
 
-async def newest_before(history: History, trail: Trail, shard: int, end: int | None = None) -> Recorded | None:
-    """Return a shard's newest checkpoint among the events (below an offset) of the shard that its trail lives on."""
+def _any(_one: Recorded) -> bool:
+    return True
+
+
+async def newest(
+    history: History, trail: Trail, shard: int, *, end: int | None = None, wanted: Callable[[Recorded], bool] = _any
+) -> Recorded | None:
+    """Return a shard's newest checkpoint that is wanted, among the events of the shard that its trail lives on.
+
+    `end`: among those below that offset.
+    """
     home = partition_of(trail_address(shard), history.partitions)
     first, last = await history.bounds(EVENTS, home)
     end = last if end is None else end
@@ -91,7 +100,7 @@ async def newest_before(history: History, trail: Trail, shard: int, end: int | N
         found = None
         async for records in history.records(EVENTS, home, start, end):
             for one in trail.of(stored for stored in records if stored.key == key):
-                found = one
+                found = one if one.shard == shard and wanted(one) else found
         if found is not None:
             return found
         end = start

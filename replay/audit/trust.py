@@ -54,6 +54,14 @@ class Trust(NamedTuple):
             return Standing.GOOD
         return Standing.REVOKED if found else Standing.UNKNOWN
 
+    def may_introduce(self, note: Note) -> bool:
+        """Say whether a note comes to make other keys known: one that counts for good, and was never revoked, has signed it.
+
+        Who stole a key could else sign something old with it and with a key of his own, which nobody has revoked.
+        """
+        revoked = {one.key for one in self.revocations}
+        return any(key not in revoked and note.signed_by(key) for key in self.keys)
+
     def knowing(self, keys: Iterable[PublicKey]) -> "Trust":
         """Return this with more keys."""
         return self._replace(keys=tuple(dict.fromkeys([*self.keys, *keys])))

@@ -4,39 +4,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from ...core.log.port import EVENTS, LANES
+from ...core.log.port import LANES
 from ...core.runtime.commit_record import commit_summary
 from ...core.runtime.records import Commit
-from ...schemas import Contract, partition_of
+from ...schemas import Contract
 from ..history import AsOf, History
+from .beginning import Since, beginning
 from .commits import Commits, Finding
 from .keys import PublicKey
 from .memory import Memory, Seen
 from .note import Note, origin_of
-from .reading import Range, Reader
-from .trail import AUDIT_LANE, Recorded, Trail, newest_before, pending, trail_address
+from .reading import Reader
+from .trail import AUDIT_LANE, Recorded, Trail, pending
 from .tree import Frontier
 from .trust import Standing, Trust
 
 UNANCHORED: Final = "unanchored"
+TRUSTED, OUTSIDE, BEFORE = "trusted keys", "a checkpoint from outside", "what was verified before"
+"""What anchored a history: named only where it was held against that."""
 
 
 class Anchors(NamedTuple):
-    """What the history is held against: keys that are trusted, checkpoints from outside, what was verified before."""
+    """What the history may be held against: keys that are trusted, checkpoints from outside, what was verified before."""
 
     trust: Trust | None = None
     against: Sequence[Note] = ()
     memory: Memory | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """What there is of them, in words."""
-        given = {
-            "trusted keys": self.trust,
-            "a checkpoint from outside": self.against,
-            "what was verified before": self.memory,
-        }
-        return [name for name, value in given.items() if value]
 
 
 class ShardResult(NamedTuple):
@@ -73,49 +66,16 @@ async def verify(
     as_of = await history.as_of()
     trail = Trail()
     trust = _trust(anchors)
-    ranges = [await _range(history, trail, log, trust, shard, as_of, since_us) for shard in range(history.partitions)]
-    read = await reader.read(ranges)
-    recorded = [one for commits in read for one in trail.of(commits.trail)]
+    since = None if since_us is None else Since(log, trust, since_us, _sizes_max(anchors, log))
+    begun = [await beginning(history, shard, as_of, since) for shard in range(history.partitions)]
+    read = await reader.read([one.range for one in begun])
+    recorded = [one.checkpoint for one in begun if one.checkpoint is not None]
+    recorded += [one for commits in read for one in trail.of(commits.trail)]
     recorded += await pending(history, trail, as_of, _next_in_lane(read))
     verifier = _Verifier(log, read, trust)
     verifier.judge(recorded)
     verifier.hold_against(anchors)
-    return verifier.result(as_of, anchors, recorded)
-
-
-async def _range(
-    history: History, trail: Trail, log: str, trust: Trust | None, shard: int, as_of: AsOf, since_us: int | None
-) -> Range:
-    first, _ = await history.bounds(EVENTS, shard)
-    end = as_of.positions[EVENTS, shard]
-    whole = Range(shard, first, end, 0, (), b"\0" * 32)
-    if since_us is None:
-        return whole
-    base = await _base(history, trail, log, trust, shard, as_of, since_us)
-    return whole if base is None else base._replace(end=end)
-
-
-async def _base(
-    history: History, trail: Trail, log: str, trust: Trust | None, shard: int, as_of: AsOf, since_us: int
-) -> Range | None:
-    """Return a range from the newest checkpoint on that is good and was signed before an instant."""
-    before = as_of.positions[EVENTS, partition_of(trail_address(shard), history.partitions)]
-    while found := await newest_before(history, trail, shard, before):
-        note = found.note
-        if note is not None and note.checkpoint.at <= datetime.fromtimestamp(since_us / 1_000_000, UTC):
-            known = trust or Trust(found.keys)
-            is_ours = note.checkpoint.origin == origin_of(log, shard) and note.checkpoint.size == found.size
-            if is_ours and known.standing(note, shard) is Standing.GOOD and _fits(found, note):
-                return Range(shard, found.position, found.position, found.size, found.frontier, note.checkpoint.head)
-        before = found.at
-    return None
-
-
-def _fits(found: Recorded, note: Note) -> bool:
-    try:
-        return Frontier(found.size, found.frontier).root() == note.checkpoint.root
-    except ValueError:
-        return False
+    return verifier.result(as_of, recorded)
 
 
 def _trust(anchors: Anchors) -> Trust | None:
@@ -124,6 +84,17 @@ def _trust(anchors: Anchors) -> Trust | None:
         return anchors.trust
     remembered = anchors.memory.keys if anchors.memory is not None else ()
     return Trust(tuple(PublicKey.parse(key) for key in remembered)) if remembered else None
+
+
+def _sizes_max(anchors: Anchors, log: str) -> dict[int, int]:
+    """Return, of each shard that something is known of from outside, how many commits that is about."""
+    found = {shard: seen.size for shard, seen in (anchors.memory.shards if anchors.memory is not None else {}).items()}
+    told: dict[int, int] = {}
+    for checkpoint in (note.checkpoint for note in anchors.against):
+        shard = checkpoint.origin.rpartition("-")[2]
+        if shard.isdigit() and checkpoint.origin == origin_of(log, int(shard)):
+            told[int(shard)] = max(told.get(int(shard), 0), checkpoint.size)
+    return {shard: min(found.get(shard, size), size) for shard, size in {**found, **told}.items()}
 
 
 def _next_in_lane(read: Iterable[Commits]) -> dict[int, int]:
@@ -149,6 +120,7 @@ class _Verifier:
         self._findings: dict[int, list[Finding]] = {commits.shard: list(commits.findings) for commits in read}
         self._elsewhere: list[Finding] = []
         self._good: dict[int, list[Note]] = {commits.shard: [] for commits in read}
+        self._anchors: list[str] = []
 
     # --- checkpoints in the log ---------------------------------------------------------------------------------
 
@@ -162,9 +134,23 @@ class _Verifier:
         for shard, sound in notes.items():
             self._compare(shard, sound)
 
+    def _want_signatures(self) -> None:
+        """Look whether those who are trusted have signed anything at all: who cannot forge that leaves it away."""
+        if any(self._good.values()):
+            self._anchors.append(TRUSTED)
+        for shard, commits in self._read.items():
+            if commits.size and not (self._good[shard] or self._findings[shard]):
+                what = "nobody who is trusted has signed any of it (`hms audit sign`, once it is known to be right)"
+                self._find(what, shard, f"commits 0 to {commits.size - 1}", "a checkpoint", "none")
+
     def _sound(self, one: Recorded) -> Note | None:
         """Return the note of a checkpoint that is signed as it should be."""
         where = f"the checkpoint of {one.size} commits"
+        if one.shard not in self._read:
+            self._find(
+                "it is of a shard that is not there", one.shard, where, f"0 to {len(self._read) - 1}", f"{one.shard}"
+            )
+            return None
         if one.note is None:
             self._find("what stands there is no checkpoint", one.shard, where, "a signed note", repr(one.text[:40]))
             return None
@@ -182,7 +168,8 @@ class _Verifier:
             names = ", ".join(signature.name for signature in one.note.signatures)
             self._find(str(standing), one.shard, where, "a signature of a key that counts", f"one of {names}")
             return None
-        self._known += tuple(key for key in one.keys if key not in self._known and one.note.signed_by(key))
+        if trust.may_introduce(one.note):
+            self._known += tuple(key for key in one.keys if key not in self._known and one.note.signed_by(key))
         return one.note
 
     def _compare(self, shard: int, notes: Sequence[Note]) -> None:
@@ -202,14 +189,14 @@ class _Verifier:
                     f"{size} commits, as signed",
                     f"{commits.size}",
                 )
-            elif size in roots and roots[size] != root:
+            elif (found := roots.get(size, b"")) != root:
                 what = "what these commits were, or wrote, is not what was signed: changed since, or a fork"
                 self._find(
                     what,
                     shard,
                     f"commits {before} to {size - 1}",
                     f"the root {root.hex()[:16]}",
-                    roots[size].hex()[:16],
+                    found.hex()[:16] or "none",
                 )
             else:
                 self._good[shard].append(note)
@@ -227,6 +214,8 @@ class _Verifier:
 
     def hold_against(self, anchors: Anchors) -> None:
         """Hold the log against what is known from outside."""
+        if anchors.trust is not None:
+            self._want_signatures()
         by_origin = {origin_of(self._log, shard): shard for shard in self._read}
         for note in anchors.against:
             shard = by_origin.get(note.checkpoint.origin)
@@ -234,7 +223,7 @@ class _Verifier:
                 self._strange(note.checkpoint.origin)
                 continue
             if self._is_signed(note, shard):
-                self._hold(shard, note.checkpoint.size, note.checkpoint.root, "the checkpoint from outside")
+                self._hold(shard, note.checkpoint.size, note.checkpoint.root, OUTSIDE, "the checkpoint from outside")
         if anchors.memory is not None:
             self._remembered(anchors.memory)
 
@@ -258,30 +247,33 @@ class _Verifier:
             what = "the log is not the one that was verified before: it was replaced"
             self._elsewhere.append(Finding(what, -1, "the log", memory.log, self._log))
             return
+        at = f"what was verified at {memory.verified_at:%Y-%m-%dT%H:%M:%SZ}"
         for shard, seen in memory.shards.items():
             if shard in self._read:
-                self._hold(
-                    shard,
-                    seen.size,
-                    bytes.fromhex(seen.root),
-                    f"what was verified at {memory.verified_at:%Y-%m-%dT%H:%M:%SZ}",
-                )
+                self._hold(shard, seen.size, bytes.fromhex(seen.root), BEFORE, at)
+            else:
+                self._find(f"rolled back: {at} had more shards", shard, "the shard", f"{seen.size} commits", "none")
 
-    def _hold(self, shard: int, size: int, root: bytes, against: str) -> None:
+    def _hold(self, shard: int, size: int, root: bytes, anchor: str, against: str) -> None:
         commits = self._read[shard]
+        if size < commits.base.size:
+            return
+        if anchor not in self._anchors:
+            self._anchors.append(anchor)
         if size > commits.size:
             what = f"rolled back: the log has less than {against}"
             self._find(what, shard, f"commit {commits.size}", f"{size} commits or more", f"{commits.size}")
-        elif size >= commits.base.size and (found := commits.roots([size])[size]) != root:
+        elif (found := commits.roots([size]).get(size, b"")) != root:
             what = f"rewritten, or a fork: the log has another history than {against}"
-            self._find(what, shard, f"the first {size} commits", f"the root {root.hex()[:16]}", found.hex()[:16])
+            got = found.hex()[:16] or "none"
+            self._find(what, shard, f"the first {size} commits", f"the root {root.hex()[:16]}", got)
 
     def _find(self, what: str, shard: int, where: str, expected: str, got: str) -> None:
         self._findings.setdefault(shard, []).append(Finding(what, shard, where, expected, got))
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def result(self, as_of: AsOf, anchors: Anchors, recorded: Sequence[Recorded]) -> Result:
+    def result(self, as_of: AsOf, recorded: Sequence[Recorded]) -> Result:
         """Return everything that was found."""
         counted: Mapping[int, int] = {shard: sum(one.shard == shard for one in recorded) for shard in self._read}
         shards = [self._shard(commits, counted[shard]) for shard, commits in sorted(self._read.items())]
@@ -292,7 +284,7 @@ class _Verifier:
         )
         seen = {commits.shard: _seen(commits) for commits in self._read.values() if commits.size}
         memory = Memory(log=self._log, verified_at=datetime.now(UTC), keys=keys, shards=seen)
-        return Result(self._log, as_of, anchors.names or [UNANCHORED], shards, findings, memory)
+        return Result(self._log, as_of, self._anchors or [UNANCHORED], shards, findings, memory)
 
     def _shard(self, commits: Commits, checkpoints: int) -> ShardResult:
         newest = max(self._good[commits.shard], key=lambda note: note.checkpoint.size, default=None)

@@ -13,7 +13,7 @@ from hms.core.log.sqlite.log import SqliteLog
 from hms.core.runtime.commit_record import SHARD_KEY
 from hms.core.runtime.node import Node
 from hms.replay.audit.identity import SETTING, log_id
-from hms.replay.audit.keys import Signer
+from hms.replay.audit.keys import KeyFolder, Signer
 from hms.replay.audit.note import Note, parse
 from hms.replay.audit.reading import Reader
 from hms.replay.audit.signing import sign_all
@@ -80,6 +80,12 @@ async def make(path: Path, signer: Signer) -> Made:
     name = str(await log_id(log))
     await log.close()
     return Made(records, name, signer, tuple(map(parse, notes)))
+
+
+def made_by(folder: Path) -> Made:
+    """Return a signed history, made in a folder by a key of its own."""
+    (signer,) = KeyFolder(folder / "keys", "node-a").signers()
+    return asyncio.run(make(folder / "log.db", signer))
 
 
 async def copied(made: Made, path: Path, shard: int, change: Change, name: str | None = None) -> Log:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,6 +16,7 @@ from hms.core.client import connect
 from hms.core.log.port import Draft, Log
 from hms.core.log.sqlite.log import SqliteLog
 from hms.core.runtime.node import Node
+from hms.replay.audit.errors import NotAProof
 from hms.replay.audit.identity import log_id, make_log_id
 from hms.replay.audit.keys import KeyFolder
 from hms.replay.audit.memory import Memory
@@ -25,14 +28,12 @@ from hms.replay.audit.witness import notes_in, push
 from hms.replay.history import History
 from hms.schemas.task import CancelTask
 
-from .signed_history import META, PARTITIONS, Made, checkpoint_count, make, verified, work
+from .signed_history import META, PARTITIONS, Made, checkpoint_count, copied, made_by, verified, work
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = tmp_path_factory.mktemp("made")
-    (signer,) = KeyFolder(folder / "keys", "node-a").signers()
-    return asyncio.run(make(folder / "log.db", signer))
+    return made_by(tmp_path_factory.mktemp("made"))
 
 
 def test_keys_are_for_one_user_alone_and_a_new_one_is_introduced_by_the_one_before(tmp_path: Path) -> None:
@@ -97,35 +98,118 @@ async def _is_covered(log: Log, history: History, keys: KeyFolder) -> bool:
     """Say whether checkpoints cover all but what keeps the last of them."""
     trust = Trust(tuple(one.public for one in keys.signers()))
     result = await verify(history, str(await log_id(log)), Anchors(trust), Reader(history))
-    assert result.findings == []
+    assert all("nobody who is trusted has signed any" in one.what for one in result.findings)
     return all(one.commits - one.covered <= 4 and one.covered > 0 for one in result.shards)
 
 
-def test_a_witness_may_be_a_url(made: Made) -> None:
-    taken: list[str] = []
+@contextmanager
+def answering(taken: list[str], answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """Serve a witness that answers like that; yield its URL."""
 
     class Taker(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             taken.append(self.rfile.read(int(self.headers["content-length"])).decode())
-            self.send_response(200 if len(taken) == 1 else 503)
+            answer(self)
+
+        def do_GET(self) -> None:
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Taker)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
-        url = f"http://127.0.0.1:{server.server_port}/checkpoints"
-        push(url, made.notes[0].whole)
-        with pytest.raises(OSError, match="got 503"):
-            push(url, made.notes[1].whole)
+        yield f"http://127.0.0.1:{server.server_port}/checkpoints"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_a_witness_may_be_a_url(made: Made) -> None:
+    taken: list[str] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200 if len(taken) == 1 else 503)
+        request.end_headers()
+
+    with answering(taken, answer) as url:
+        push(url, made.notes[0].whole)
+        with pytest.raises(OSError, match="got 503"):
+            push(url, made.notes[1].whole)
     assert taken == [made.notes[0].whole, made.notes[1].whole]
+
+
+def test_a_witness_that_sends_one_elsewhere_or_talks_nonsense_was_not_told(made: Made) -> None:
+    def elsewhere(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(302)
+        request.send_header("location", "/elsewhere")
+        request.end_headers()
+
+    with answering([], elsewhere) as url, pytest.raises(OSError, match="expected an answer of 200, got 302"):
+        push(url, made.notes[0].whole)
+    with (
+        answering([], lambda request: request.wfile.write(b"nonsense\r\n\r\n") and None) as url,
+        pytest.raises(OSError, match="expected an answer as HTTP has them"),
+    ):
+        push(url, made.notes[0].whole)
+    with pytest.raises(OSError, match="expected an answer as HTTP has them"):
+        push("http://127.0.0.1:port/", made.notes[0].whole)
+
+
+def test_a_line_that_was_cut_short_in_a_witness_s_file_spoils_no_other_and_is_named(made: Made, tmp_path: Path) -> None:
+    witness = tmp_path / "witness.jsonl"
+    push(str(witness), made.notes[0].whole)
+    cut = witness.read_bytes()[:-20]
+    witness.write_bytes(cut)
+    push(f"file:{witness}", made.notes[1].whole)
+    with pytest.raises(NotAProof, match="line 1: expected what a witness was told"):
+        notes_in(witness.read_text(encoding="utf-8"))
+    assert notes_in(witness.read_text(encoding="utf-8").split("\n", 1)[1]) == [made.notes[1]]
+
+
+def test_a_key_that_others_can_read_signs_nothing(tmp_path: Path) -> None:
+    keys = KeyFolder(tmp_path / "keys", "node-a")
+    keys.signers()
+    (file,) = keys.folder.iterdir()
+    file.chmod(0o640)
+    with pytest.raises(NotAProof, match="got mode 0640"):
+        keys.signers()
+
+
+def test_a_key_signs_until_it_is_retired_however_many_are_newer(tmp_path: Path) -> None:
+    keys = KeyFolder(tmp_path / "keys", "node-a")
+    made = [keys.rotate() for _ in range(3)]
+    assert [one.public for one in keys.signers()] == [one.public for one in reversed(made)]
+    assert keys.retire() == 2
+    assert [one.public for one in keys.signers()] == [made[-1].public]
+
+
+def test_a_witness_that_was_away_is_told_by_the_next_node_even_if_nothing_happens_any_more(
+    made: Made, tmp_path: Path
+) -> None:
+    """The node that signed has died before it could tell."""
+    keys = KeyFolder(tmp_path / "keys", "node-a")
+    witness = tmp_path / "witness.jsonl"
+
+    async def main() -> None:
+        log = await copied(made, tmp_path / "log.db", 0, lambda records: records)
+        notes = await sign_all(log, History(log), keys.signers())
+        await work(log, ["a"])
+        duty = AuditDuty(log, keys.signers, Terms(witness=str(witness)))
+        following = asyncio.ensure_future(duty.follow(0, 1))
+        async with asyncio.timeout(20):
+            while not witness.exists() or not witness.read_text().endswith("\n"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        assert [one.whole for one in notes_in(witness.read_text())] == notes[:1]
+        await log.close()
+
+    asyncio.run(main())
 
 
 def test_what_is_remembered_is_json_that_people_can_read(made: Made, tmp_path: Path) -> None:

@@ -23,14 +23,12 @@ from hms.replay.history import History
 from hms.schemas import Contract, partition_of
 from hms.schemas.audit import CheckpointRecorded
 
-from .signed_history import PARTITIONS, Change, Made, busy, commits_at, copied, flipped, make, said, verified, work
+from .signed_history import PARTITIONS, Change, Made, busy, commits_at, copied, flipped, made_by, said, verified, work
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = tmp_path_factory.mktemp("made")
-    (signer,) = KeyFolder(folder / "keys", "node-a").signers()
-    return asyncio.run(make(folder / "log.db", signer))
+    return made_by(tmp_path_factory.mktemp("made"))
 
 
 # --- what is right ---------------------------------------------------------------------------------------------------

@@ -115,6 +115,11 @@ def test_a_proof_travels_without_the_log_and_holds_for_nothing_else(desk: Desk) 
     assert checked.json["envelope"]["id"] == event
     assert checked.json["anchored"] is True
     assert checked.json["older_size"] <= checked.json["size"]
+    kept = desk.hms("audit", "check", str(proof), "--against", "before.jsonl", log="no-log.db")
+    assert kept.code == 0, kept.err
+    desk.hms("audit", "sign", "--witness", "after.jsonl")
+    other = desk.hms("audit", "check", str(proof), "--against", "after.jsonl", log="no-log.db")
+    assert (other.code, "proves nothing about a checkpoint in after.jsonl" in other.err) == (1, True)
     for field in ("value", "commit", "events_root"):
         changed = json.loads(made.out)
         data = bytearray(base64.b64decode(changed[field]))
@@ -147,3 +152,9 @@ def test_what_cannot_be_read_as_a_key_a_checkpoint_or_a_proof_says_what_was_expe
     (desk.folder / "trusted.keys").write_text(desk.hms("audit", "key", "show").out)
     refused = desk.hms("audit", "key", "revoke", "nobody", "--trust", "trusted.keys", "--from", "1")
     assert (refused.code, "expected one key 'nobody'" in refused.err) == (3, True)
+    trusted = (desk.folder / "trusted.keys").read_text()
+    assert desk.hms("audit", "key", "revoke", trusted.strip(), "--trust", "trusted.keys", "--from", "-1").code == 2
+    assert (desk.folder / "trusted.keys").read_text() == trusted
+    (desk.folder / "junk").write_bytes(b"\xff\xfe")
+    binary = desk.hms("audit", "check", "junk")
+    assert (binary.code, "a bug" in binary.err) == (1, False)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from ....replay.audit.keys import PublicKey
 from ..exit_codes import Exit, Stop
@@ -55,8 +56,11 @@ def revoke(
     /,
     *,
     trust: Annotated[Path, Parameter(help="The file of trusted keys to write it into")],
-    from_: Annotated[int, Parameter(name="--from", help="The first commit for which the key counts no longer")],
-    shard: Annotated[int | None, Parameter(help="Of this shard only")] = None,
+    from_: Annotated[
+        int,
+        Parameter(name="--from", validator=Number(gte=0), help="The first commit for which the key counts no longer"),
+    ],
+    shard: Annotated[int | None, Parameter(validator=Number(gte=0), help="Of this shard only")] = None,
 ) -> None:
     """Write into a file of trusted keys that one counts no longer from a commit on: it was lost, or stolen then.
 

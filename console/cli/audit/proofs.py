@@ -1,7 +1,7 @@
 """`hms audit prove` and `hms audit check`: one event of the history, provable to somebody who has no log."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,6 +14,9 @@ from ..options import DEFAULTS, Options
 from ..plain_value import envelope_item, instant, plain
 from ..show import say, show_one, write
 from .places import history_of, notes_of, trust_of
+
+if TYPE_CHECKING:
+    from ....replay.audit.proof import Proved
 
 
 async def prove(
@@ -47,26 +50,45 @@ def _one_of(path: Path, shard: int | None) -> Note | None:
     return max(notes, key=lambda note: note.checkpoint.size)
 
 
-def check(proof: Path, /, *, trust: TrustOption = None, options: Options = DEFAULTS) -> int:
+def _goes_on_from(found: "Proved", notes: list[Note]) -> bool:
+    """Say whether the older checkpoint of a proof is one of these."""
+    older = None if found.older is None else found.older.checkpoint
+    kept = [note.checkpoint for note in notes]
+    return older is not None and older[:3] in [one[:3] for one in kept]
+
+
+def check(
+    proof: Path,
+    /,
+    *,
+    trust: TrustOption = None,
+    against: Annotated[
+        Path | None, Parameter(help="A checkpoint that you kept: the proof has to show that it only grew since")
+    ] = None,
+    options: Options = DEFAULTS,
+) -> int:
     """Check a proof, without the log: show the event that it proves, and who signed; exit 1 if it does not hold.
 
     Without --trust it says `unanchored`: then the keys are the ones that came with the proof. JSON: `proved, envelope, data,
-    shard, position, commit, signed_at, size, signed_by[], anchored, older_size`.
+    shard, commit, signed_at, size, signed_by[], anchored, older_size`.
     """
     from ....replay.audit.proof import check as checked  # noqa: PLC0415
     from ....replay.audit.proof import read_proof  # noqa: PLC0415
 
     try:
         found = checked(read_proof(proof.read_text(encoding="utf-8")), trust_of(trust))
-    except NotAProof as error:
+    except (NotAProof, UnicodeDecodeError) as error:
         raise Stop(Exit.FAILED, f"{proof}: {error}") from None
+    if against is not None and not _goes_on_from(found, notes_of(against)):
+        raise Stop(
+            Exit.FAILED, f"{proof}: it proves nothing about a checkpoint in {against}; make it with `prove --older`"
+        )
     checkpoint = found.note.checkpoint
     item = {
         "proved": True,
         "envelope": envelope_item(found.envelope),
         "data": plain(found.data),
         "shard": found.shard,
-        "position": found.position,
         "commit": found.commit,
         "signed_at": instant(checkpoint.at),
         "size": checkpoint.size,
