@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 
 from ...core.log.sqlite.copying import write_log
-from ...replay.fork.compare import Deviation, deviations
-from ...replay.fork.cutting import Taken, take
+from ...replay.fork.compare import Deviation, deviations, is_moved
+from ...replay.fork.cutting import Taken, from_its_beginning, take
 from ...replay.fork.inject import Due, injected
 from ...replay.fork.world import ForkWorld
 from ...replay.opened import opened
@@ -29,9 +29,11 @@ MINUTE_US: Final = 60_000_000
 COLUMNS: Final[Columns] = {
     "ACTOR": "actor",
     "FIELD": "field",
-    "REALITY": lambda item: text(item["reality"]) if "reality" in item else "(absent)",
-    "FORK": lambda item: text(item["fork"]) if "fork" in item else "(absent)",
+    "REALITY": lambda item: _side(item, "reality"),
+    "FORK": lambda item: _side(item, "fork"),
 }
+SIDE_CHARS: Final = 80
+"""So much of each value for people, so that the two stand side by side."""
 
 
 def fork(
@@ -45,7 +47,7 @@ def fork(
     inject: Annotated[Path | None, Parameter(help="A file of messages that come besides")] = None,
     until: Annotated[
         str | None,
-        Parameter(allow_leading_hyphen=True, help="How far it goes [default: now; without recorded inputs a minute]"),
+        Parameter(allow_leading_hyphen=True, help="How far it goes [default: a minute after the last input]"),
     ] = None,
     code: Annotated[
         Path | None, Parameter(help="Folder that the modules of --app are imported from, before others")
@@ -64,21 +66,24 @@ def fork(
     reads the new log: `--log sqlite:FILE`.
 
     A file of messages has a JSON object a line: `to, type, data`, and `at` or `after_ms`; `source, id, priority, ttl_ms`
-    may be given. JSON: `log, at, until, inputs, injected, deviations[]` of `actor, field, reality, fork`. Writes nothing
-    to the log that it comes from.
+    may be given. Instants in states that differ by less than a second are counted, not shown. JSON: `log, at, until, inputs,
+    injected, instants_moved, deviations[]` of `actor, field, reality, fork`. Writes nothing to the log that it comes from.
     """
     now_us = time.time_ns() // 1_000
-    at_us = instant_us(at, now_us)
+    at_us = _past_us(at, now_us)
     if code is not None:
         sys.path[:0] = [str(code.absolute()), ""]  # before the current folder, where apps are looked for otherwise
     apps = apps_named(app)
     files = _files_of_messages(inputs, inject)
     file = _new_file(file, at_us)
     taken = asyncio.run(_take(options.url, archive, at_us, now_us if until is None else instant_us(until, now_us)))
+    if inputs == RECORDED:
+        taken = from_its_beginning(taken)
+        at_us = taken.cut.at_us
     world = ForkWorld(taken, apps, seed=seed)
     more = [due for path in files for due in injected(path, world.behaviours.contract, at_us, taken.partitions)]
     recorded = [Due.of(one) for one in taken.outside] if inputs == RECORDED else []
-    until_us = _until_us(until, now_us, at_us, [*recorded, *more])
+    until_us = _last_us(at_us, recorded, more, now_us) if until is None else instant_us(until, now_us)
     world.run([*recorded, *more], until_us)
     write_log(file, world.copy())
     found = asyncio.run(_compare(options.url, archive, file, world, taken, until_us))
@@ -89,7 +94,8 @@ def fork(
             "until": instant_of_us(until_us),
             "inputs": len(recorded),
             "injected": len(more),
-            "deviations": [_deviation_item(one) for one in found],
+            "instants_moved": sum(map(is_moved, found)),
+            "deviations": [_deviation_item(one) for one in found if not is_moved(one)],
         },
         options,
     )
@@ -109,10 +115,17 @@ def _new_file(named: Path | None, at_us: int) -> Path:
     return file
 
 
-def _until_us(until: str | None, now_us: int, at_us: int, inputs: list[Due]) -> int:
-    if until is not None:
-        return instant_us(until, now_us)
-    return max((due.at_us for due in inputs), default=at_us + MINUTE_US)
+def _past_us(at: str, now_us: int) -> int:
+    at_us = instant_us(at, now_us)
+    if not 0 <= at_us <= now_us:
+        raise Stop(Exit.USAGE, f"expected an instant of the past for --at, got {at}")
+    return at_us
+
+
+def _last_us(at_us: int, recorded: list[Due], more: list[Due], now_us: int) -> int:
+    """Return a minute after the last input; where all are recorded, not later than now: reality has come no further."""
+    last_us = max((due.at_us for due in (*recorded, *more)), default=at_us)
+    return max(last_us, min(last_us + MINUTE_US, now_us)) if recorded and not more else last_us + MINUTE_US
 
 
 async def _take(url: str, archive: str | None, at_us: int, until_us: int) -> Taken:
@@ -133,6 +146,11 @@ def _deviation_item(one: Deviation) -> dict[str, Any]:
     return {"actor": one.actor, "field": one.change.field, **shown}
 
 
+def _side(item: Mapping[str, Any], name: str) -> str:
+    shown = text(item[name]) if name in item else "(absent)"
+    return shown if len(shown) <= SIDE_CHARS else shown[: SIDE_CHARS - 1] + "…"
+
+
 def _show(item: Mapping[str, Any], options: Options) -> None:
     if options.form == "text":
         show_list(item["deviations"], "text", COLUMNS, cut_last=True)
@@ -141,5 +159,5 @@ def _show(item: Mapping[str, Any], options: Options) -> None:
     count = len({one["actor"] for one in item["deviations"]})
     say(
         f"{item['log']}: from {item['at']} to {item['until']}, {item['inputs']:,} recorded inputs and {item['injected']:,} "
-        f"others; {count:,} actors differ from reality"
+        f"others; {count:,} actors differ from reality, {item['instants_moved']:,} instants by less than a second"
     )

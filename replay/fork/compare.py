@@ -1,7 +1,8 @@
 """A fork held against reality: the actors that differ at one instant, field by field."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from ...core.log.port import EVENTS
 from ...core.runtime.cell import Cell
@@ -12,12 +13,20 @@ from ..past.changes import ABSENT, Change, changes
 from ..past.cut import Cut, cut_at
 from ..past.folding import Walk
 
+MOVED_MAX: Final = timedelta(seconds=1)
+
 
 class Deviation(NamedTuple):
     """A field of an actor that reality and the fork do not agree on."""
 
     actor: str
     change: Change
+
+
+def is_moved(one: Deviation) -> bool:
+    """Tell whether only an instant differs, and by less than a second: virtual time answers sooner than any machine."""
+    before, after = one.change.before, one.change.after
+    return isinstance(before, datetime) and isinstance(after, datetime) and abs(before - after) < MOVED_MAX
 
 
 async def deviations(

@@ -55,6 +55,14 @@ async def take(history: History, at_us: int, until_us: int) -> Taken:
     return Taken(cut, history.partitions, taking.pieces, taking.outside, apps)
 
 
+def from_its_beginning(taken: Taken) -> Taken:
+    """Return a cut from before the log's first commit as one of the first input: an empty log need not live for years."""
+    if any(point.now_us >= 0 for point in taken.cut.points.values()) or not taken.outside:
+        return taken
+    first_us = max(taken.cut.at_us, taken.outside[0].at_us - 1)
+    return taken._replace(cut=taken.cut._replace(at_us=first_us))
+
+
 class _Taking:
     def __init__(self, history: History, contract: Contract, cut: Cut, until_us: int) -> None:
         self._history = history
