@@ -13,6 +13,7 @@ from ...core.errors import ValidationFailed
 from .archive_options import ArchiveOption, archive_url, opened_archive
 from .archive_status import COLUMNS as STATUS_COLUMNS
 from .archive_status import archive_item, sentence, shard_items
+from .audit_options import TrustOption
 from .exit_codes import Exit
 from .opened import reading
 from .options import DEFAULTS, Options
@@ -31,7 +32,7 @@ WorkersOption = Annotated[
 ]
 KeepOption = Annotated[
     tuple[str, ...],
-    Parameter(name="--keep", help="TYPE=AGE, such as hms.Heartbeat=30d (`*` for all others); may be repeated"),
+    Parameter(name="--keep", help="TYPE=AGE, such as hms.ComponentHeartbeat=30d (`*` for all others); may be repeated"),
 ]
 BudgetOption = Annotated[
     str, Parameter(name="--disk-max", help="Delete the oldest days beyond this size, such as 20GB")
@@ -109,21 +110,24 @@ async def status(*, archive: ArchiveOption = None, options: Options = DEFAULTS) 
 
 
 @app.command
-async def verify(*, archive: ArchiveOption = None, options: Options = DEFAULTS) -> int:
+async def verify(*, archive: ArchiveOption = None, trust: TrustOption = None, options: Options = DEFAULTS) -> int:
     """Check every file against its manifest, every position, the chain of commits, tombstones; exit 1 if anything is wrong.
 
-    It reads the archive alone and needs no log when `--archive` is given. JSON: an array of `shard, files, records,
+    It reads the archive alone and needs no log when `--archive` is given. With `--trust`, tombstones have to be signed by
+    these keys. JSON: an array of `shard, files, records,
     bytes, commits, tombstones, gaps, last_sequence, findings[]`.
     """
     from ...replay.archive.reader import Archive  # noqa: PLC0415 - as above
     from ...replay.archive.signing import wrong_signature  # noqa: PLC0415
     from ...replay.archive.verify import verify as verified  # noqa: PLC0415
+    from .audit.places import trust_of  # noqa: PLC0415
 
     if archive is None:
         async with reading(options.url) as log:
             archive = await archive_url(log, None)
     found = await Archive.open(archive)
-    reports = [verified(found, shard, wrong_signature) for shard in range(found.partitions)]
+    keys = trust_of(trust)
+    reports = [verified(found, shard, lambda stone: wrong_signature(stone, keys)) for shard in range(found.partitions)]
     show_list([{**one._asdict(), "findings": list(one.findings)} for one in reports], options.form, VERIFY_COLUMNS)
     for report in reports:
         for finding in report.findings:
@@ -171,7 +175,7 @@ def _policy(folder: Any, keep: tuple[str, ...], disk_max: str, log_kept: str) ->
     policy = read_policy(folder)
     pairs = [one.partition("=") for one in keep]
     if wrong := [name for name, equals, _ in pairs if not equals]:
-        raise ValidationFailed(f"--keep {wrong[0]}: expected TYPE=AGE, such as hms.Heartbeat=30d")
+        raise ValidationFailed(f"--keep {wrong[0]}: expected TYPE=AGE, such as hms.ComponentHeartbeat=30d")
     return policy.model_copy(
         update={
             "keep": {**policy.keep, **{name: age for name, _, age in pairs}},

@@ -42,7 +42,10 @@ async def archive_url(log: Log, given: str | None) -> str:
 
 
 async def opened_archive(log: Log, given: str | None) -> "Archive":
-    """Open the archive that is meant."""
-    from ...replay.archive.reader import Archive  # noqa: PLC0415 - it imports pyarrow
+    """Open the archive that is meant. Raises `ArchiveMismatch` for another than the log has."""
+    from ...replay.archive.binding import check_bound  # noqa: PLC0415 - it imports pyarrow
+    from ...replay.archive.reader import Archive  # noqa: PLC0415
 
-    return await Archive.open(await archive_url(log, given))
+    archive = await Archive.open(await archive_url(log, given))
+    await check_bound(log, archive.identity, archive.folder.root)
+    return archive

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...core.errors import ValidationFailed
 from ...core.log.port import Log
 from ...replay.history import History
+from .archive_options import opened_archive
 from .opened import reading
 from .show import say
 
@@ -32,15 +33,13 @@ async def whole_history(url: str, archive: str | None) -> AsyncIterator[Whole]:
 
 async def _archive(log: Log, given: str | None) -> "Archive | None":
     from ...replay.archive.binding import bound_archive  # noqa: PLC0415 - it imports pyarrow, which help does not need
-    from ...replay.archive.reader import Archive  # noqa: PLC0415
 
-    if given is not None:
-        return await Archive.open(given)
-    bound = await bound_archive(log)
-    if bound is None:
+    if given is None and await bound_archive(log) is None:
         return None
     try:
-        return await Archive.open(bound.url)
+        return await opened_archive(log, given)
     except ValidationFailed as error:
+        if given is not None:
+            raise
         say(f"hms: only what the log holds, without its archive: {error}")
         return None

@@ -9,7 +9,9 @@ from .binding import bind
 from .disk import Disk
 from .folder import Folder, Identity, folder_of
 from .last_commit import last_commit
+from .manifest import ArchivedFile
 from .manifests import ArchiveMoved
+from .reader import Archive
 from .trust import Trust
 from .writer import LogSchemas, ShardWriter
 
@@ -40,6 +42,7 @@ class Archiver:
         self._accept_gaps = accept_gaps
         self.trust = Trust(log, folder, identity.id, owner, disk)
         self._schemas = LogSchemas(log)
+        self._reader = Archive(folder, identity)
 
     @classmethod
     async def open(
@@ -65,6 +68,11 @@ class Archiver:
             accept_gaps=self._accept_gaps,
             records_max=records_max,
         )
+
+    async def files(self) -> list[ArchivedFile]:
+        """Return the files of all shards that count now. Raises `ArchiveDamaged`."""
+        await self._reader.refresh()
+        return self._reader.files()
 
     async def catch_up(self, writer: ShardWriter, *, even_if_empty: bool = False) -> Progress:
         """Archive until nothing more is visible. Errors: see `ShardWriter.flush`."""

@@ -5,6 +5,7 @@ written or deleted.
 """
 
 import asyncio
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -56,13 +57,18 @@ async def bind(log: Log, folder: Folder, url: str, disk: Disk | None = None) -> 
             f"{folder.root}: the archive of a log with {identity.partitions} partitions; {log.url} has {log.partitions}"
         )
     if bound is None:
-        bound = await _remember(log, folder, identity, url)
-    if (bound.archive, bound.log) != (identity.id, identity.log):
-        raise ArchiveMismatch(
-            f"{folder.root} is archive {identity.id}, but {log.url} is archived in {bound.url} (archive {bound.archive}); "
-            "name that folder"
-        )
+        await _remember(log, folder, identity, url)
+    await check_bound(log, identity, folder.root)
     return identity
+
+
+async def check_bound(log: Log, identity: Identity, root: Path) -> None:
+    """Look whether an archive is the one that a log has, if it has any. Raises `ArchiveMismatch`."""
+    bound = await bound_archive(log)
+    if bound is not None and bound.archive != identity.id:
+        raise ArchiveMismatch(
+            f"{root} is archive {identity.id}, but {log.url} is archived in {bound.url} (archive {bound.archive}); name that folder"
+        )
 
 
 async def bind_anew(log: Log, folder: Folder, disk: Disk | None = None) -> Identity:
@@ -80,7 +86,7 @@ async def bind_anew(log: Log, folder: Folder, disk: Disk | None = None) -> Ident
     return identity
 
 
-async def _remember(log: Log, folder: Folder, identity: Identity, url: str) -> Bound:
+async def _remember(log: Log, folder: Folder, identity: Identity, url: str) -> None:
     """Write into the log which archive it has; one that holds records already is some other log's."""
     if await asyncio.to_thread(_has_manifests, folder, identity):
         raise ArchiveMismatch(
@@ -89,10 +95,8 @@ async def _remember(log: Log, folder: Folder, identity: Identity, url: str) -> B
         )
     bound = Bound(archive=identity.id, log=identity.log, url=url)
     await log.put_setting(SETTING, bound.model_dump_json(), expected=None)
-    written = await bound_archive(log)
-    if written is None:
+    if await bound_archive(log) is None:
         raise ValidationFailed(f"{log.url}: which archive it has was written and is not there; try again")
-    return written
 
 
 def _has_manifests(folder: Folder, identity: Identity) -> bool:

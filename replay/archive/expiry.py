@@ -21,10 +21,12 @@ BY_AGE: Final = "older than its type is kept"
 BY_SIZE: Final = "the archive was larger than its budget"
 
 
-def due(
-    files: Iterable[ArchivedFile], policy: Policy, budget: int | None, now_us: int
-) -> dict[str, list[ArchivedFile]]:
-    """Return which files have to go, and why; the schemas, without which nothing can be read, never do."""
+def due(files: Iterable[ArchivedFile], policy: Policy, now_us: int, shard: int) -> dict[str, list[ArchivedFile]]:
+    """Return which files of a shard have to go, and why; the schemas, without which nothing can be read, never do.
+
+    `files`: those of all shards, where there is a budget, which is for all of them together.
+    """
+    budget = policy.disk_bytes_max()
     candidates = sorted((file for file in files if file.topic != SCHEMAS), key=lambda file: file.appended_us_max)
     old = [file for file in candidates if policy.is_expired(file, now_us)]
     left = sum(file.bytes for file in candidates) - sum(file.bytes for file in old)
@@ -36,15 +38,21 @@ def due(
         if file.path not in gone:
             large.append(file)
             left -= file.bytes
-    return {why: some for why, some in ((BY_AGE, old), (BY_SIZE, large)) if some}
+    found = ((why, [file for file in some if file.shard == shard]) for why, some in ((BY_AGE, old), (BY_SIZE, large)))
+    return {why: some for why, some in found if some}
 
 
-async def expire(writer: ShardWriter, log: Log, policy: Policy, partitions: int, sign: Sign | None = None) -> int:
-    """Delete what a shard's archive keeps no longer, by a manifest; return how many files. `sweep` deletes them for real."""
+async def expire(
+    writer: ShardWriter, log: Log, policy: Policy, others: Iterable[ArchivedFile], sign: Sign | None = None
+) -> int:
+    """Delete what a shard's archive keeps no longer, by a manifest; return how many files. `sweep` deletes them for real.
+
+    `others`: the files of all shards, if there is a budget.
+    """
     state = await asyncio.to_thread(writer.manifests.refresh)
-    budget = policy.disk_bytes_max()
     now_us = time.time_ns() // 1_000
-    going = due(state.files.values(), policy, None if budget is None else budget // partitions, now_us)
+    files = [*state.files.values(), *(file for file in others if file.shard != writer.shard)]
+    going = due(files, policy, now_us, writer.shard)
     snapshot = state.snapshot
     last_event = max((file.next for some in going.values() for file in some if file.topic == EVENTS), default=0)
     if last_event and (snapshot is None or snapshot.low_water < last_event):

@@ -4,6 +4,7 @@ A number is given once: who finds it taken learns what the other wrote and begin
 apart, awake or paused; the epoch tells the older one that it is the older one.
 """
 
+import re
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from .folder import Folder
 from .manifest import Kind, Manifest, sha256
 from .shard_state import ShardState
 
+_NAME: Final = re.compile(r"(\d{12})\.json")
 WHOLE_EVERY: Final = 64
 """So many manifests a reader folds at most; one with everything costs as much as its files are many."""
 
@@ -73,7 +75,15 @@ class Manifests:
     def numbers(self) -> list[int]:
         """Return the numbers of all manifests that are there, in order."""
         folder = self._folder.manifests(self.shard)
-        return sorted(int(path.stem) for path in folder.glob("*.json")) if folder.is_dir() else []
+        try:
+            names = [path.name for path in folder.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ArchiveDamaged(
+                f"{folder}: expected the manifests of shard {self.shard}, got {error.strerror}"
+            ) from error
+        return sorted(int(found[1]) for name in names if (found := _NAME.fullmatch(name)))
 
     def _apply(self, path: Path) -> None:
         manifest, digest = _read(path)

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from ...core.errors import ValidationFailed
 from .folder import Folder
@@ -24,6 +24,8 @@ class Policy(Value):
     of the whole archive: beyond it the oldest days go first. `grace`: how long a file that counts no more is still
     there for queries. `log_kept`: how long the log keeps what is archived (`forever`: HMS trims nothing).
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     keep: dict[str, str] = {}
     disk_max: str = ""

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ...core.errors import ValidationFailed
-from ...core.log.port import CHECKPOINTS, EVENTS, Stored
-from ...core.log.sqlite.copying import LogCopy, PartitionCopy, write_log
+from ...core.log.port import CHECKPOINTS, EVENTS, LANES, Stored
+from ...core.log.sqlite.copying import LogCopy, PartitionCopy, check_free, write_log
 from ...core.runtime.archived import ARCHIVE_SETTING
 from .binding import Bound
 from .errors import ArchiveDamaged, ArchiveMismatch
@@ -58,7 +57,12 @@ async def restore(archive: Archive, target: Path | str, check_signature: CheckSi
 def _check_beginning(state: ShardState, shard: int, cut: RestoreCut) -> None:
     """Look whether the shard can be opened: from its first event, or from a snapshot that is not from behind the cut."""
     start = _start(state, EVENTS, shard)
-    sequence = cut.points[shard].sequence
+    sequence, positions = cut.points[shard].sequence, cut.points[shard].positions
+    if lost := [lane for lane, at in zip(LANES, positions, strict=True) if _start(state, lane, shard) > at]:
+        raise ArchiveMismatch(
+            f"shard {shard}: messages in {lost[0]} from position {positions[LANES.index(lost[0])]} to below "
+            f"{_start(state, lost[0], shard)}, which it had not handled yet, are not archived (any more); nothing was restored"
+        )
     if start == 0:
         return
     if state.snapshot is None or state.snapshot.low_water < start:
@@ -89,11 +93,10 @@ class _Restoring:
 
     def write(self, path: Path) -> Restored:
         """Write the whole file beside its place, then give it its name."""
+        check_free(path)
         part = path.with_name(path.name + ".part")
         for leftover in part.parent.glob(part.name + "*"):
             leftover.unlink()
-        if path.exists():
-            raise ValidationFailed(f"{path} is there already; name a new file")
         write_log(part, self._whole())
         part.rename(path)
         for leftover in part.parent.glob(part.name + "-*"):

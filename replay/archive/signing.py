@@ -6,6 +6,7 @@ from typing import Final
 
 from ..audit.errors import NotAProof
 from ..audit.keys import PublicKey, Signer
+from ..audit.trust import Trust
 from .manifest import Signature, Tombstone
 
 ALGORITHM: Final = "ed25519"
@@ -22,10 +23,10 @@ def sign_with(signers: Callable[[], Sequence[Signer]]) -> Callable[[bytes], Sign
     return sign
 
 
-def wrong_signature(stone: Tombstone) -> str:
+def wrong_signature(stone: Tombstone, trust: Trust | None = None) -> str:
     """Return what is wrong with a tombstone's signature; nothing where it is the one of the key that it names.
 
-    Whose key that is, the audit's list of trusted keys says.
+    With `trust`, that key has to be one of those that count.
     """
     if stone.signature is None:
         return "expected a signature, got none"
@@ -34,4 +35,6 @@ def wrong_signature(stone: Tombstone) -> str:
         value = base64.b64decode(stone.signature.value, validate=True)
     except (NotAProof, ValueError) as error:
         return f"expected a key and its signature, got {error}"
+    if trust is not None and key not in trust.keys:
+        return f"signed by nobody who is trusted, but by {key}"
     return "" if key.fits(value, stone.signed_part()) else f"it was changed, or not signed by {key.name}"

@@ -54,7 +54,7 @@ def _own_files(writer: ShardWriter) -> list[Path]:
     folder = writer.folder
     data = [path for path in folder.data.glob("type=*/date=*/*") if shard_of(path) == writer.shard]
     hidden = folder.manifests(writer.shard).glob(f".*{TEMPORARY}")
-    return [*data, *folder.snapshots(writer.shard).glob("*"), *hidden]
+    return [*data, *folder.snapshots(writer.shard).glob("*.parquet*"), *hidden]
 
 
 def shard_of(path: Path) -> int | None:

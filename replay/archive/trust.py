@@ -54,6 +54,10 @@ class Trust:
         living = [node for node in await self._log.nodes() if node.alive]
         if len(living) < NODES_MIN:
             return f"only {len(living)} node lives; another one has to see the archive too before the log is trimmed"
+        if self._node not in {node.node for node in living}:
+            return (
+                "several nodes share this log: they trim it by policy.json, and only they can see each other's archive"
+            )
         return judged(living, {node.node: await self._said(node.node) for node in living}, self._archive, now_us)
 
     async def _say(self, now_us: int) -> None:
@@ -67,7 +71,7 @@ class Trust:
         """Leave this node's token if it is not there, and return all that are."""
         own = self._folder.nodes / f"{quote(self._node, safe='')}-{self._token}.json"
         if not own.exists():
-            for older in self._folder.nodes.glob(f"{quote(self._node, safe='')}-*.json"):
+            for older in self._folder.nodes.glob(f"{quote(self._node, safe='')}-{'[0-9a-f]' * 32}.json"):
                 self._disk.remove(older)
             self._disk.put(own, json.dumps({"node": self._node, "token": self._token}).encode())
         return tuple(sorted(_token_in(path) for path in self._folder.nodes.glob("*.json")))

@@ -59,7 +59,8 @@ class Upkeep:
     async def _run(self) -> Kept:
         writer, log = self._writer, self._archiver.log
         policy = (self._policy or read_policy(self._archiver.folder)).checked()
-        expired = await expire(writer, log, policy, self._archiver.identity.partitions, self._sign)
+        others = await self._archiver.files() if policy.disk_max else ()
+        expired = await expire(writer, log, policy, others, self._sign)
         await keep_snapshot(writer, log, policy.snapshot_every_us())
         merged = await compact(writer, policy.small_files)
         swept = await sweep(writer, policy.grace_us())

@@ -37,7 +37,7 @@ class Report(NamedTuple):
 def verify(archive: Archive, shard: int, check_signature: CheckSignature | None = None) -> Report:
     """Check one shard of an archive, as it was when it was refreshed."""
     state = archive.state(shard)
-    findings = [finding for file in state.files.values() for finding in _file(archive, file)]
+    findings = [*_presence(archive, shard), *(found for file in state.files.values() for found in _file(archive, file))]
     chain = Chain(shard, None)
     if not findings:
         findings += _positions(archive, state)
@@ -59,6 +59,13 @@ def verify(archive: Archive, shard: int, check_signature: CheckSignature | None 
         last_sequence=state.chain.sequence if state.chain else None,
         findings=tuple(findings),
     )
+
+
+def _presence(archive: Archive, shard: int) -> Iterator[str]:
+    """Look whether anything says what is archived of the shard, where there is of others."""
+    others = [other for other in range(archive.partitions) if archive.state(other).number >= 0]
+    if others and shard not in others:
+        yield f"{archive.folder.manifests(shard)}: expected manifests, as of {len(others)} other shards, got none"
 
 
 def _file(archive: Archive, file: ArchivedFile) -> Iterator[str]:

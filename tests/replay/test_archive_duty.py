@@ -111,6 +111,8 @@ def test_two_nodes_prove_to_each_other_that_they_see_one_folder_and_a_third_else
         assert "node one does not see what node two wrote there" in await trusts["two"].doubt()
         assert await trusts["one"].doubt() == ""
         assert await trusts["two"].doubt() == ""
+        command = Trust(logs["one"], Folder(tmp_path / "shared"), "a", "archive-here-1", Disk())
+        assert "several nodes share this log: they trim it" in await command.doubt()
         await logs["three"].join("three")
         assert "node three does not archive there" in await trusts["one"].doubt()
         assert "does not see what node" in await trusts["three"].doubt()

@@ -12,8 +12,9 @@ from hms.replay.archive.errors import ArchiveDamaged, ArchiveFenced
 from hms.replay.archive.folder import Folder
 from hms.replay.archive.manifests import WHOLE_EVERY, ArchiveMoved, Manifests
 from hms.replay.archive.reader import Archive
+from hms.replay.archive.verify import verify
 
-from .archived import archived, everything, filled
+from .archived import archived, count, everything, filled, run_archive
 
 LONG = 3 * WHOLE_EVERY
 
@@ -127,6 +128,51 @@ def test_a_full_disk_keeps_no_rubbish_of_each_try_and_the_archive_goes_on_when_t
         disk.room = 1_000
         await archiver.run()
         assert await archived(await Archive.open(root)) == await everything(log)
+        await log.close()
+
+    asyncio.run(main())
+
+
+# --- what others did to the folder ----------------------------------------------------------------------------------
+
+
+def test_files_of_others_among_the_manifests_are_passed_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10)
+        archive = await run_archive(tmp_path / "archive", log)
+        for name in ("notes.json", "000000000000 (copy).json", "._000000000000.json", ".DS_Store"):
+            (archive.folder.manifests(0) / name).write_text("{}")
+        await count(log, 5)
+        assert await archived(await run_archive(tmp_path / "archive", log)) == await everything(log)
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_manifests_that_cannot_be_listed_are_said_and_not_taken_for_none(tmp_path: Path) -> None:
+    """Also without the right to look into the folder; as root one has it, so a file stands there instead."""
+
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10)
+        archive = await run_archive(tmp_path / "archive", log)
+        archive.folder.manifests(1).rename(tmp_path / "away")
+        archive.folder.manifests(1).touch()
+        with pytest.raises(ArchiveDamaged, match="expected the manifests of shard 1, got Not a directory"):
+            await Archive.open(tmp_path / "archive")
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_shard_without_any_manifest_is_a_finding(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10)
+        archive = await run_archive(tmp_path / "archive", log)
+        archive.folder.manifests(1).rename(tmp_path / "away")
+        found = await Archive.open(tmp_path / "archive")
+        assert verify(found, 0).findings == ()
+        (finding,) = verify(found, 1).findings
+        assert "expected manifests, as of 1 other shards, got none" in finding
         await log.close()
 
     asyncio.run(main())

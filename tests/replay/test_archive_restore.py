@@ -6,6 +6,8 @@ import duckdb
 import pytest
 
 from hms import connect
+from hms.console.cli.doctor.archive import archive_checks
+from hms.console.cli.whole_history import whole_history
 from hms.core.address import Address
 from hms.core.errors import ValidationFailed
 from hms.core.log import EVENTS, LANES, Log
@@ -14,6 +16,7 @@ from hms.core.runtime.node import Node
 from hms.core.runtime.view import View
 from hms.replay.archive.archiver import Archiver
 from hms.replay.archive.errors import ArchiveDamaged, ArchiveMismatch, HistoryGap
+from hms.replay.archive.expiry import expire
 from hms.replay.archive.policy import Policy
 from hms.replay.archive.read_me import SQL
 from hms.replay.archive.reader import Archive
@@ -22,6 +25,7 @@ from hms.replay.archive.signing import sign_with, wrong_signature
 from hms.replay.archive.upkeep import Upkeep
 from hms.replay.archive.verify import verify
 from hms.replay.audit.keys import KeyFolder
+from hms.replay.audit.trust import Trust
 from hms.replay.history import History
 from hms.replay.opened import opened
 
@@ -125,6 +129,60 @@ def test_a_restore_never_writes_over_a_log(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_what_sqlite_left_of_a_lost_log_does_not_become_part_of_the_restored_one(tmp_path: Path) -> None:
+    """Somebody deleted the file, and not its write-ahead log."""
+
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10)
+        archive = await run_archive(tmp_path / "archive", log)
+        await log.close()
+        (tmp_path / "again.db-wal").write_bytes(b"of another")
+        with pytest.raises(ValidationFailed, match=r"again\.db-wal is left of another log"):
+            await restore(archive, tmp_path / "again.db")
+
+    asyncio.run(main())
+
+
+def test_a_log_whose_unhandled_messages_have_expired_is_not_restored_without_them(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10, partitions=1)
+        async with connect(log, name="late") as client:
+            await client.tell(Address[Add]("counter/1"), Add(amount=1))
+        archiver = await Archiver.open(str(tmp_path / "archive"), log, owner="test")
+        await archiver.run()
+        await log.close()
+        log = await open_log(f"sqlite:{tmp_path / 'log.db'}")
+        writer = (await Archiver.open(str(tmp_path / "archive"), log, owner="test")).writer(0, 9)
+        await expire(writer, log, Policy(keep={"counters.Add": "0s"}), ())
+        with pytest.raises(ArchiveMismatch, match=r"messages in hms\.inbox\.normal from position .* not handled yet"):
+            await restore(await Archive.open(tmp_path / "archive"), tmp_path / "again.db")
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_an_archive_of_another_log_is_not_read_as_this_one_s(tmp_path: Path) -> None:
+    """Somebody put another archive where this log's was, or named the wrong one."""
+
+    async def main() -> None:
+        one, two = await filled(tmp_path / "one.db", 5), await filled(tmp_path / "two.db", 5)
+        await run_archive(tmp_path / "archive-one", one)
+        await run_archive(tmp_path / "archive-two", two)
+        for given in (None, str(tmp_path / "archive-one")):
+            if given is None:
+                (tmp_path / "archive-one").rename(tmp_path / "kept")
+                (tmp_path / "archive-two").rename(tmp_path / "archive-one")
+            with pytest.raises(ArchiveMismatch, match="name that folder"):
+                async with whole_history(one.url, given):
+                    pass
+        (check,) = await archive_checks(one)
+        assert (check.outcome, "name that folder" in check.seen) == ("warn", True)
+        await one.close()
+        await two.close()
+
+    asyncio.run(main())
+
+
 def test_verify_finds_a_whole_archive_whole_and_names_each_damage(tmp_path: Path) -> None:
     async def main() -> None:
         log = await filled(tmp_path / "log.db", 30, partitions=1)
@@ -197,6 +255,8 @@ def test_a_tombstone_is_signed_and_a_changed_one_is_found(tmp_path: Path) -> Non
         assert "not signed by node-1" in verify(archive, 0, wrong_signature).findings[0]
         archive.state(0).tombstones[0] = stone.model_copy(update={"signature": None})
         assert "expected a signature, got none" in verify(archive, 0, wrong_signature).findings[0]
+        trust = Trust(tuple(one.public for one in keys.signers()))
+        assert (wrong_signature(stone, trust), "nobody who is trusted" in wrong_signature(stone, Trust())) == ("", True)
         await log.close()
 
     asyncio.run(main())

@@ -1,10 +1,15 @@
 """What an archive is trusted for, and what its policy says: pure rules."""
 
+from pathlib import Path
+
 import pytest
 
 from hms.core.errors import ValidationFailed
-from hms.core.log import NodeInfo
-from hms.replay.archive.policy import Policy, duration_us, size_bytes
+from hms.core.log import LANES, NodeInfo
+from hms.replay.archive.expiry import BY_SIZE, due
+from hms.replay.archive.folder import Folder
+from hms.replay.archive.manifest import ArchivedFile
+from hms.replay.archive.policy import Policy, duration_us, read_policy, size_bytes
 from hms.replay.archive.trust import Seen, judged
 
 
@@ -40,6 +45,27 @@ def test_durations_and_sizes_are_what_people_write() -> None:
         Policy(keep={"*": "soon"}).checked()
     with pytest.raises(ValidationFailed, match="expected a size such as 20GB"):
         Policy(disk_max="much").checked()
+
+
+def test_a_word_in_a_policy_that_means_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "policy.json").write_text('{"log_keep": "7d"}')
+    with pytest.raises(ValidationFailed, match=r"(?s)expected a policy, got .*log_keep"):
+        read_policy(Folder(tmp_path))
+
+
+def file_of(shard: int, at_us: int, size: int) -> ArchivedFile:
+    return ArchivedFile(
+        path=f"{shard}-{at_us}", type="counters.Add", topic=LANES[0], shard=shard, date="2026-01-01", first=0, next=1, rows=1,
+        bytes=size, sha256="", appended_us_min=at_us, appended_us_max=at_us, schema_id=0,
+    )  # fmt: skip
+
+
+def test_a_disk_budget_is_for_all_shards_together_and_the_oldest_of_all_go_first() -> None:
+    """One busy shard among idle ones may take all of it."""
+    files = [file_of(0, at_us, 10) for at_us in range(0, 80, 2)] + [file_of(1, 3, 10), file_of(1, 99, 10)]
+    assert due(files, Policy(disk_max="420"), 100, 0) == due(files, Policy(disk_max="420"), 100, 1) == {}
+    gone = [due(files, Policy(disk_max="390"), 100, shard)[BY_SIZE] for shard in (0, 1)]
+    assert [[file.path for file in some] for some in gone] == [["0-0", "0-2"], ["1-3"]]
 
 
 def test_what_is_not_named_is_kept_as_the_star_says_and_else_for_ever() -> None:

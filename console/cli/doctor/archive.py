@@ -7,6 +7,7 @@ from typing import Final
 
 from ....core.errors import HmsError
 from ....core.log.port import Log
+from ..archive_options import opened_archive
 from ..archive_status import archive_item, sentence, shard_items
 from .check import Check
 
@@ -19,12 +20,8 @@ async def archive_checks(log: Log) -> list[Check]:
     """Look at the archive that the log knows of; nothing to look at where there is none."""
     if await log.get_setting("archive") is None:
         return []
-    from ....replay.archive.binding import bound_archive  # noqa: PLC0415 - logs without an archive do not pay for it
-    from ....replay.archive.reader import Archive  # noqa: PLC0415
-
     try:
-        bound = await bound_archive(log)
-        archive = await Archive.open(bound.url if bound else "")
+        archive = await opened_archive(log, None)
         shards = await shard_items(log, archive)
     except (HmsError, OSError) as error:
         todo = "mount its folder, or restore it from a backup; until then the log keeps everything"

@@ -10,13 +10,24 @@ from .headers import encode_headers
 from .layout import Layout
 from .times import DEFAULT_TIMES
 
-__all__ = ["LogCopy", "PartitionCopy", "write_log"]
+__all__ = ["LogCopy", "PartitionCopy", "check_free", "write_log"]
+
+
+def check_free(path: Path) -> None:
+    """Look whether a log may be made there. Raises `ValidationFailed`.
+
+    SQLite would take the write-ahead log of a file that is gone for a part of the new one.
+    """
+    if path.exists():
+        raise ValidationFailed(f"{path} is there already; name a new file")
+    for left in (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")):
+        if left.exists():
+            raise ValidationFailed(f"{left} is left of another log that was there; move it away, or name a new file")
 
 
 def write_log(path: Path, copy: LogCopy) -> None:
     """Write a log into a file that is not there yet. Raises `ValidationFailed` if it is, `LogUnreachable` if it cannot be."""
-    if path.exists():
-        raise ValidationFailed(f"{path} is there already; name a new file")
+    check_free(path)
     _, _, connection = open_file(path, copy.partitions, DEFAULT_TIMES.deadline_ms)
     try:
         connection.execute("BEGIN IMMEDIATE")
