@@ -9,6 +9,7 @@ from ...replay.trace.gather import gather
 from ...replay.trace.pictures import after, clock, dot, html, who
 from ...replay.trace.tree import Node, tree_of
 from .archive_options import ArchiveOption
+from .exit_codes import Exit, Stop
 from .log_address import log_url
 from .options import LogOption
 from .plain_value import instant_of_us, plain
@@ -36,8 +37,11 @@ async def trace(
     and effects are steps of their own; a message says what verdict it got. With -o dot: `| dot -Tsvg`.
 
     JSON: `kind, id, type, source, destination, at, after_ms, topic, partition, offset, verdict, handled_at, asked_for,
-    left_out, data, consequences[]`, each consequence of the same form.
+    left_out, earlier, data, consequences[]`, each consequence of the same form; `left_out` counts consequences that are not
+    shown, `earlier` causes before the first one shown.
     """
+    if not id.strip():
+        raise Stop(Exit.USAGE, "expected an id, got an empty one; `hms event list -o json` shows ids")
     async with history_of(log_url(log), archive) as history:
         root = tree_of(await gather(history, id), whole=whole, nodes_max=limit)
     match form:
@@ -69,6 +73,7 @@ def node_item(node: Node) -> dict[str, Any]:
         "handled_at": node.handled and instant_of_us(node.handled.now_us),
         "asked_for": node.asked_for,
         "left_out": node.left_out,
+        "earlier": node.earlier,
         "data": plain(node.data),
         "consequences": [node_item(one) for one in node.consequences],
     }
@@ -76,6 +81,8 @@ def node_item(node: Node) -> dict[str, Any]:
 
 def _show(root: Node) -> None:
     """Write a line a step, indented by what it follows from; what was asked for has an arrow."""
+    if root.earlier:
+        write(f"{'':12} {root.earlier:,} causes before the first, not shown")
     for depth, node in root.walk():
         mark = "> " if node.asked_for else "  "
         verdict = f" [{node.handled.verdict}]" if node.handled else ""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ...schemas import Envelope, Record
+from ...schemas.envelope import AT_US_MAX
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,8 +38,8 @@ def instant(at: datetime) -> str:
 
 
 def instant_of_us(at_us: int) -> str:
-    """Return microseconds since the epoch as `instant` does."""
-    return instant(EPOCH + timedelta(microseconds=at_us))
+    """Return microseconds since the epoch as `instant` does; what is due later than the year 9999 is due at its end."""
+    return instant(EPOCH + timedelta(microseconds=min(at_us, AT_US_MAX)))
 
 
 def seconds(at: str | None) -> str:

@@ -38,6 +38,8 @@ class Gathered(NamedTuple):
     records: list[Found]
     handled: Mapping[tuple[str, int, int], Handled]
     begun: list[tuple[str, str]]
+    by_field: bool = False
+    """Whether the record was not named by its own id."""
 
 
 async def gather(history: History, wanted: str) -> Gathered:
@@ -56,7 +58,7 @@ async def gather(history: History, wanted: str) -> Gathered:
     records.sort(key=lambda one: (one.envelope.at_us, one.stored.at_us, one.stored.topic, one.stored.offset))
     said = _Commits(history, records)
     await said.read()
-    return Gathered(start, records, said.handled, said.begun)
+    return Gathered(start, records, said.handled, said.begun, start.envelope.id != wanted)
 
 
 async def _start(history: History, contract: Contract, wanted: str) -> Found:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Final
 
+from ...schemas.envelope import AT_US_MAX
 from .tree import Node
 
 COLOURS: Final = {
@@ -55,11 +56,12 @@ def html(root: Node) -> str:
     first, last = min(node.at_us for node in nodes), max(node.at_us for node in nodes)
     asked = next((node for node in nodes if node.asked_for), root)
     title = escape(f"{asked.type} {asked.id}")
+    before = f"<p>{root.earlier} causes before the first, not shown.</p>" if root.earlier else ""
     body = "".join(_item(root, first, max(1, last - first)))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style></head>'
         f"<body><h1>{title}</h1><p>{len(nodes)} steps from {escape(clock(first))} to {escape(clock(last))} (UTC), "
-        f"{(last - first) / 1_000:,.1f} ms. What was asked for is marked.</p><ul>{body}</ul></body></html>\n"
+        f"{(last - first) / 1_000:,.1f} ms. What was asked for is marked.</p>{before}<ul>{body}</ul></body></html>\n"
     )
 
 
@@ -100,7 +102,7 @@ def who(node: Node) -> str:
 
 def clock(at_us: int) -> str:
     """Return an instant to the millisecond, UTC."""
-    return (EPOCH + timedelta(microseconds=at_us)).isoformat(" ", "milliseconds")[:23]
+    return (EPOCH + timedelta(microseconds=min(at_us, AT_US_MAX))).isoformat(" ", "milliseconds")[:23]
 
 
 def after(node: Node) -> str:

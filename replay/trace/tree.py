@@ -1,6 +1,5 @@
 """Causes and consequences as a tree: messages lead to events, sends, timers and effects, and these to further messages."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,9 +13,10 @@ from .gather import Found, Gathered, Handled
 TIMER_SET: Final = str(TimerSet.explicit_type)
 DEPTH_MAX: Final = 200
 """A timer that sets itself again makes a chain for as long as the log is."""
+CAUSES_MAX: Final = 100
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """One step of the story: `kind` is message, event, timer, effect or `dead letter`; `at_us` when it was written, or due.
 
@@ -38,6 +38,8 @@ class Node:
     asked_for: bool = False
     left_out: int = 0
     """Consequences that are not shown."""
+    earlier: int = 0
+    """Causes before this one that are not shown."""
     consequences: list["Node"] = field(default_factory=list)
 
     def walk(self) -> Iterator[tuple[int, "Node"]]:
@@ -52,21 +54,35 @@ class Node:
 def tree_of(gathered: Gathered, *, whole: bool = False, nodes_max: int = 1_000) -> Node:
     """Return the tree from its root: the causes of what was asked for, and all that this led to.
 
-    What the causes also led to is left out, and counted, unless the whole is asked for; so are nodes beyond `nodes_max`.
+    An event comes out of one decision with other events and sends, so what that decision led to is what the event led to.
+    What earlier causes also led to is left out, and counted, unless the whole is asked for; so are nodes beyond
+    `nodes_max`, and causes before the nearest hundred. What was asked for, and its causes, are always there.
     """
     nodes = _nodes(gathered)
     parents = _linked(nodes)
     asked = next(one for one in nodes if one.place == _place(gathered.start))
     asked.asked_for = True
-    path = [asked]
-    while (parent := parents.get(id(path[-1]))) is not None:
-        path.append(parent)
+    causes = list(_causes(asked, parents))
+    path = [asked, *causes[:CAUSES_MAX]]
+    path[-1].earlier = len(causes[CAUSES_MAX:])
+    if (before := parents.get(id(path[-1]))) is not None:  # one more cause, or the circle's end, which is its beginning
+        before.consequences.remove(path[-1])
     if not whole:
-        for cause, consequence in zip(path[1:], path, strict=False):
+        decided = asked.kind == "event" or gathered.by_field
+        for cause, consequence in list(zip(path[1:], path, strict=False))[1 if decided else 0 :]:
             cause.left_out = len(cause.consequences) - 1
             cause.consequences = [consequence]
-    _cut(path[-1], nodes_max)
+    _cut(path, nodes_max)
     return path[-1]
+
+
+def _causes(node: Node, parents: Mapping[int, Node]) -> Iterator[Node]:
+    """Yield what a node follows from, the nearest first; once each, even where a stranger's ids run in a circle."""
+    seen = {id(node)}
+    while (parent := parents.get(id(node))) is not None and id(parent) not in seen:
+        seen.add(id(parent))
+        yield parent
+        node = parent
 
 
 def _nodes(gathered: Gathered) -> list[Node]:
@@ -140,12 +156,14 @@ def _effect(found: Found, handler: str) -> Node:
 
 def _linked(nodes: list[Node]) -> dict[int, Node]:
     """Hang every node under its cause; return the causes by the nodes' identity."""
-    by_id: dict[str, list[Node]] = defaultdict(list)
+    first: dict[str, Node] = {}
+    told: dict[tuple[str, str], Node] = {}
     for node in nodes:
-        by_id[node.id].append(node)
+        first.setdefault(node.id, node)
+        told.setdefault((node.id, node.destination), node)
     parents: dict[int, Node] = {}
     for node in nodes:
-        cause = _cause(node, by_id)
+        cause = _cause(node, first, told)
         if cause is not None:
             parents[id(node)] = cause
             node.after_us = node.at_us - cause.at_us
@@ -155,18 +173,23 @@ def _linked(nodes: list[Node]) -> dict[int, Node]:
     return parents
 
 
-def _cause(node: Node, by_id: Mapping[str, list[Node]]) -> Node | None:
+def _cause(node: Node, first: Mapping[str, Node], told: Mapping[tuple[str, str], Node]) -> Node | None:
     """Return what a node follows from; of several with one id (one message told to two actors) that of its actor."""
-    candidates = [one for one in by_id.get(node.cause or "", ()) if one is not node]
+    if node.cause is None or node.cause == node.id:
+        return None
     actor = node.source.removeprefix(EFFECT_SOURCE)
-    return next((one for one in candidates if one.destination == actor), candidates[0] if candidates else None)
+    return told.get((node.cause, actor)) or first.get(node.cause)
 
 
-def _cut(root: Node, nodes_max: int) -> None:
-    """Leave out what is beyond a number of nodes, counted in the order of the tree, and what is very deep."""
-    first = [node for depth, node in root.walk() if depth <= DEPTH_MAX][:nodes_max]
-    kept = {id(node) for node in first}
-    for node in first:
+def _cut(path: list[Node], nodes_max: int) -> None:
+    """Leave out what is beyond a number of nodes, counted in the order of the tree, and what is very deep; never the path."""
+    kept = {id(node): node for node in path}
+    for depth, node in path[-1].walk():
+        if len(kept) >= nodes_max:
+            break
+        if depth <= DEPTH_MAX:
+            kept[id(node)] = node
+    for node in kept.values():
         shown = [one for one in node.consequences if id(one) in kept]
         node.left_out += len(node.consequences) - len(shown)
         node.consequences = shown
