@@ -14,7 +14,7 @@ from .log_address import log_url
 from .options import LogOption
 from .plain_value import instant_of_us, plain
 from .replay_options import history_of
-from .show import show_one, text, write
+from .show import one_line, show_one, text, write
 
 TraceForm: TypeAlias = Literal["text", "json", "dot", "html"]
 
@@ -90,6 +90,6 @@ def _show(root: Node) -> None:
             f"{name}={text(value)}" for name, value in plain(node.data).items() if value not in (None, "", [], {})
         )
         line = f"{mark}{'  ' * depth}{node.kind} {node.type} {who(node)}{verdict} {after(node)}"
-        write(f"{clock(node.at_us)[11:]} {line.rstrip()}{'  ' + data[:160] if data else ''}")
+        write(one_line(f"{clock(node.at_us)[11:]} {line.rstrip()}{'  ' + data[:160] if data else ''}"))
         if node.left_out:
             write(f"{'':12} {'  ' * (depth + 2)}and {node.left_out} more, not shown (--whole, --limit)")

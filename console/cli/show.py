@@ -1,6 +1,7 @@
 """How answers look: tables and details for people, arrays and lines of JSON for programs. Only this writes to stdout."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,8 @@ GAP: Final = "  "
 CUT_CHARS: Final = 300
 """So much of a long last column where stdout is no terminal; on one, what fits its width."""
 ROOM_MIN: Final = 20
+_UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but a line's end and a tab, other ends of lines, and marks of direction."""
 
 
 def show_list(items: Sequence[Item], form: Form, columns: Columns, *, cut_last: bool = False) -> None:
@@ -26,7 +29,7 @@ def show_list(items: Sequence[Item], form: Form, columns: Columns, *, cut_last: 
         for item in items:
             write_line(item)
     elif items:
-        rows = [[cell(item, of) for of in columns.values()] for item in items]
+        rows = [[one_line(cell(item, of)) for of in columns.values()] for item in items]
         _table(list(columns), _cut_last(rows) if cut_last else rows)
 
 
@@ -34,7 +37,7 @@ def show_one(item: Item, form: Form, *, leave_out: Iterable[str] = ()) -> None:
     """Show one item: a field a line, or an object."""
     if form == "text":
         hidden = set(leave_out)
-        shown = {name: text(value) for name, value in item.items() if name not in hidden}
+        shown = {name: printable(text(value)) for name, value in item.items() if name not in hidden}
         width = max(map(len, shown), default=0)
         for name, value in shown.items():
             write(f"{name:<{width}}{GAP}{value}")
@@ -62,8 +65,18 @@ def cell(item: Item, of: str | Callable[[Item], str]) -> str:
     return text(item.get(of)) if isinstance(of, str) else of(item)
 
 
+def printable(value: str) -> str:
+    """Return a text without what moves a cursor, colours or turns around: a component's output is no terminal's command."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+
+
+def one_line(value: str) -> str:
+    """Return a text for one line of a table."""
+    return printable(value).replace("\n", "\\n").replace("\t", " ")
+
+
 def text(value: Any) -> str:
-    """Return a value for people, in one line."""
+    """Return a value for people."""
     match value:
         case None | "":
             return "-"
@@ -78,7 +91,7 @@ def text(value: Any) -> str:
 
 def show_line(item: Item, columns: Columns) -> None:
     """Show one item in one line, at once, with as much of the last column as `show_list` shows."""
-    ((*cells, last),) = _cut_last([[cell(item, of) for of in columns.values()]])
+    ((*cells, last),) = _cut_last([[one_line(cell(item, of)) for of in columns.values()]])
     write(GAP.join((*cells, last)), at_once=True)
 
 

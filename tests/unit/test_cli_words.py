@@ -247,6 +247,16 @@ def test_one_item_is_a_field_a_line_for_people_and_an_object_for_programs(capsys
     assert capsys.readouterr().out.count("\n") == 1
 
 
+def test_what_a_component_wrote_moves_no_cursor_and_breaks_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    item = {"id": "web", "said": "a\x1b[2Jb\rc\u202ed\ne\x9bf"}
+    show_list([item], "text", {"ID": "id", "SAID": "said"})
+    assert capsys.readouterr().out.splitlines() == ["ID   SAID", r"web  a\x1b[2Jb\rc\u202ed\ne\x9bf"]
+    show_one(item, "text")
+    assert capsys.readouterr().out == "id    web\nsaid  a\\x1b[2Jb\\rc\\u202ed\ne\\x9bf\n"
+    show_one(item, "json")
+    assert json.loads(capsys.readouterr().out) == item
+
+
 def test_the_doctor_fails_before_it_calls_the_fleet_ill() -> None:
     well, odd = Check("a", "ok", ""), Check("b", "warn", "")
     assert verdict([well, odd]) == Exit.OK
