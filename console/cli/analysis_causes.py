@@ -48,7 +48,8 @@ async def causes(
     Every component of the metrics and the graph is in the answer. JSON: an array of `component, score, evidence[]`; a piece
     of evidence says in `what` which it is: a `metric` that moved (with `kind`, `change`, `effect` in spreads of its past,
     `certainty`, `baseline`, `observed`, `onset`), the `order` of onsets, or calls that explain (`explained_by`) or confirm
-    (`felt_by`) it, an `exit` that nobody wanted, or what speaks against a component without metrics (`unexplained_in`).
+    (`felt_by`) it, that it is measured no more (`silent`), an `exit` that nobody wanted, or what speaks against a component
+    whose answers nobody measures (`unexplained_in`).
     """
     if incident is not None and (metrics, graph, at) == (None, None, None):
         items, code = await _of_incident(incident, options), Exit.OK
@@ -110,4 +111,6 @@ def _piece(piece: Item) -> str:
             return f"seen here: {piece['cause']}"
         case "exit":
             return f"exited {piece['place']} of {piece['of']}: {piece['cause']}"
+        case "silent":
+            return f"silent since {piece['since']}"
     return f"{piece['what'].replace('_', ' ')} {piece['component']}"

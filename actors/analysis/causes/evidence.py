@@ -28,6 +28,11 @@ def moves(suspect: Suspect) -> list[Evidence]:
     ]
 
 
+def silent(share: float, since_us: int) -> Evidence:
+    """Say that so much of it is measured no more since its last sample."""
+    return {"what": "silent", "share": round(share, 3), "since": instant(since_us)}
+
+
 def order(place: int, of: int, first_us: int) -> Evidence:
     """Say that it was the `place`th of so many components to move."""
     return {"what": "order", "place": place, "of": of, "onset": instant(first_us)}

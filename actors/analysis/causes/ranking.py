@@ -16,6 +16,8 @@ from .suspects import Metrics, Suspect, suspects
 LOOK_BACK_US: Final = 180_000_000
 LOOK_AHEAD_US: Final = 600_000_000
 STEPS_BACK: Final = 6
+SILENT_BACK: Final = 4
+"""A silence may have begun so many times as long before the symptom as a metric may have moved."""
 STEPS_AHEAD: Final = 12
 QUIET_SHARE: Final = 0.6
 """So much of the time before the symptom is taken for quiet at least."""
@@ -31,7 +33,7 @@ FARTHER: Final = 0.9
 SURE: Final = 2.0
 """A callee that answers this badly explains whatever its callers do: symptoms may well be stronger than their cause."""
 DARK: Final = 0.3
-"""A component without metrics is suspected by so much of what its callers cannot explain."""
+"""A component whose answers nobody measures is suspected by so much of what its callers cannot explain."""
 
 
 class Cause(NamedTuple):
@@ -65,9 +67,12 @@ def look_around(metrics: Metrics, seen_us: int) -> Around:
     starts = [int(times[0]) for times, _ in metrics.values() if len(times)]
     step = _step_us(metrics)
     back = max(LOOK_BACK_US, STEPS_BACK * step)
+    far = SILENT_BACK * back
     if starts:
-        back = min(back, int((seen_us - min(starts)) * (1 - QUIET_SHARE)))
-    return Around(seen_us - max(back, 0), seen_us, seen_us + max(LOOK_AHEAD_US, STEPS_AHEAD * step))
+        past = max(int((seen_us - min(starts)) * (1 - QUIET_SHARE)), 0)
+        back, far = min(back, past), min(far, past)
+    ahead = max(LOOK_AHEAD_US, STEPS_AHEAD * step)
+    return Around(seen_us - far, seen_us - back, seen_us, seen_us + ahead)
 
 
 def _step_us(metrics: Metrics) -> int:
@@ -76,15 +81,14 @@ def _step_us(metrics: Metrics) -> int:
 
 
 def _cause(suspect: Suspect, found: Mapping[str, Suspect], graph: CallGraph) -> Cause:
-    if not suspect.found:
-        parts = [_dark(suspect.component, found, graph)]
-    else:
-        parts = [
-            Told(OWN * suspect.own, evidence.moves(suspect)),
-            _unexplained(suspect, found, graph),
-            _felt(suspect, found, graph),
-            _first(suspect, found),
-        ]
+    parts = [
+        Told(OWN * suspect.own, evidence.moves(suspect)),
+        _gone(suspect),
+        _unexplained(suspect, found, graph),
+        _felt(suspect, found, graph),
+        _first(suspect, found),
+        _dark(suspect, found, graph),
+    ]
     return Cause(
         suspect.component,
         round(sum(part.score for part in parts), 6),
@@ -92,10 +96,16 @@ def _cause(suspect: Suspect, found: Mapping[str, Suspect], graph: CallGraph) -> 
     )
 
 
+def _gone(suspect: Suspect) -> Told:
+    """Count that it is measured no more."""
+    gone = suspect.gone
+    return NOTHING if gone is None else Told(gone.weight, [evidence.silent(gone.share, gone.since_us)])
+
+
 def _unexplained(suspect: Suspect, found: Mapping[str, Suspect], graph: CallGraph) -> Told:
     """Count what got worse in its answers, and no callee's answers explain."""
     explained = {
-        callee: found[callee].answer * FARTHER**calls for callee, calls in graph.below(suspect.component).items()
+        callee: found[callee].felt * FARTHER**calls for callee, calls in graph.below(suspect.component).items()
     }
     worst = max(explained, key=lambda callee: (explained[callee], callee), default=None)
     less = 0.0 if worst is None else explained[worst]
@@ -109,9 +119,11 @@ def _felt(suspect: Suspect, found: Mapping[str, Suspect], graph: CallGraph) -> T
     """Count who feels it: a root disturbs its callers' answers, as far as there is anything to feel."""
     callers = graph.above(suspect.component)
     worst = max(callers, key=lambda caller: (found[caller].answer, caller), default=None)
-    if worst is None or found[worst].answer == 0:
+    if worst is None:
         return NOTHING
-    felt = min(found[worst].answer, max(suspect.own, suspect.answer))
+    felt = min(found[worst].answer, max(suspect.own, suspect.felt))
+    if felt == 0:
+        return NOTHING
     return Told(FELT * felt, [evidence.calls("felt_by", worst, felt)])
 
 
@@ -122,16 +134,18 @@ def _first(suspect: Suspect, found: Mapping[str, Suspect]) -> Told:
         return NOTHING
     earlier = sum(first < suspect.first_us for first in firsts)
     later = sum(first > suspect.first_us for first in firsts)
-    score = FIRST * later / (len(firsts) - 1) * min(max(suspect.own, suspect.answer), FIRST_MAX)
+    score = FIRST * later / (len(firsts) - 1) * min(max(suspect.own, suspect.felt), FIRST_MAX)
     return Told(score, [evidence.order(earlier + 1, len(firsts), suspect.first_us)])
 
 
-def _dark(name: str, found: Mapping[str, Suspect], graph: CallGraph) -> Told:
-    """Count what is known of its callers alone: what they suffer, and no other callee of theirs explains."""
+def _dark(suspect: Suspect, found: Mapping[str, Suspect], graph: CallGraph) -> Told:
+    """Count, where nothing tells how it answers, what its callers suffer and no other callee of theirs explains."""
     left = {
         caller: found[caller].answer
-        - FARTHER * max((found[callee].answer for callee in graph.callees[caller] if callee != name), default=0.0)
-        for caller in graph.callers.get(name, ())
+        - FARTHER
+        * max((found[callee].felt for callee in graph.callees[caller] if callee != suspect.component), default=0.0)
+        for caller in graph.callers.get(suspect.component, ())
+        if found[caller].worst not in suspect.tells
     }
     worst = max(left, key=lambda caller: (left[caller], caller), default=None)
     if worst is None or left[worst] <= 0:

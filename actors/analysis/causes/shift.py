@@ -1,5 +1,6 @@
 """How much one metric moved around an incident, in which direction, and when that began."""
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -7,6 +8,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Instants = npt.NDArray[np.int64]
+Series = tuple[Instants, Floats]
+"""Times in micros UTC, ascending, and values; NaN where there is none."""
+Metrics = Mapping[tuple[str, str], Series]
+"""(component, metric) -> its series."""
 
 QUIET_MIN: Final = 4
 """Samples before the incident without which nothing can be said of a metric."""
@@ -44,25 +49,33 @@ class Shift(NamedTuple):
 
 
 class Around(NamedTuple):
-    """The incident in time, micros UTC: quiet until `quiet_until_us`, looked at until `end_us` (inclusive)."""
+    """The incident in time, micros UTC: quiet until `quiet_until_us`, looked at until `end_us` (inclusive).
 
+    A silence may begin as early as `silent_from_us`: what died stays dead, however late anybody sees a symptom.
+    """
+
+    silent_from_us: int
     quiet_until_us: int
     seen_us: int
     end_us: int
 
 
-def shift(times: Instants, values: Floats, around: Around, floor: float = 0.0) -> Shift | None:
-    """Measure the move of a metric whose samples are in order of time; None where there is too little to compare.
+class Scale(NamedTuple):
+    """From where a metric is measured (0, or the top of a share), and the least spread of one that never moved before."""
 
-    `floor` is the least spread of a metric that never moved in the quiet time.
-    """
+    zero: float
+    floor: float
+
+
+def shift(times: Instants, values: Floats, around: Around, scale: Scale) -> Shift | None:
+    """Measure the move of a metric whose samples are in order of time; None where there is too little to compare."""
     finite = np.isfinite(values)
     times, values = times[finite], values[finite]
     before, during = times < around.quiet_until_us, (times >= around.quiet_until_us) & (times <= around.end_us)
     quiet, moved, when = values[before], values[during], times[during]
     if len(quiet) < QUIET_MIN or len(moved) < AFTER_MIN:
         return None
-    middle, spread = float(np.median(quiet)), _spread(quiet, floor)
+    middle, spread = float(np.median(quiet)), _spread(quiet, scale)
     start = _onset((moved - middle) / spread)
     after = moved[start:]
     delta = _delta(after, np.sort(quiet))
@@ -71,12 +84,14 @@ def shift(times: Instants, values: Floats, around: Around, floor: float = 0.0) -
     return Shift(effect, certainty, delta > 0, int(when[start]), middle, float(np.median(after)))
 
 
-def _spread(quiet: Floats, floor: float) -> float:
+def _spread(quiet: Floats, scale: Scale) -> float:
     """Return the robust spread of the quiet samples; never zero."""
     middle = float(np.median(quiet))
     low, high = np.quantile(quiet, (0.25, 0.75))
     own = max(MAD_TO_SPREAD * float(np.median(np.abs(quiet - middle))), IQR_TO_SPREAD * float(high - low))
-    least = max(LEVEL_SHARE * abs(middle), OUTLIER_SHARE * float(np.std(quiet)), floor if own == 0 else 0.0)
+    least = max(
+        LEVEL_SHARE * abs(middle - scale.zero), OUTLIER_SHARE * float(np.std(quiet)), scale.floor if own == 0 else 0.0
+    )
     return max(own, least) or 1.0
 
 

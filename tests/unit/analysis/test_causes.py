@@ -85,6 +85,74 @@ def test_a_component_without_metrics_is_suspected_by_what_its_callers_cannot_exp
     ]
 
 
+def test_a_component_whose_answers_nobody_measures_is_suspected_before_the_others_that_its_caller_calls() -> None:
+    metrics = {key: series for key, series in fleet().items() if key != ("store", "latency_p50")}
+    graph = CallGraph([("web", "cart"), ("cart", "store"), ("cart", "users")])
+    change(metrics, "cart", "latency_p50", 4)
+    assert ranking(metrics, graph)[:2] == ["cart", "store"]
+
+
+def test_a_calm_component_is_not_suspected_by_what_its_callers_cannot_explain() -> None:
+    metrics = fleet()
+    change(metrics, "cart", "latency_p50", 4)
+    told = next(cause for cause in rank_causes(metrics, CHAIN, SEEN_S * SECOND_US) if cause.component == "store")
+    assert "unexplained_in" not in {piece["what"] for piece in told.evidence}
+
+
+@pytest.mark.parametrize("stopped_s", [SEEN_S - 300, SEEN_S - 60, SEEN_S, SEEN_S + 30])
+@pytest.mark.parametrize("back_s", [None, 120])
+def test_who_is_measured_no_more_is_first_though_its_callers_answer_badly(stopped_s: int, back_s: int | None) -> None:
+    metrics = fleet()
+    change(metrics, "cart", "latency_p50", 4)
+    change(metrics, "web", "latency_p50", 4)
+    for key in [key for key in metrics if key[0] == "store"]:
+        at_us, values = metrics[key]
+        away = at_us >= stopped_s * SECOND_US
+        if back_s is not None:
+            away &= at_us < (stopped_s + back_s) * SECOND_US
+        metrics[key] = (at_us, np.where(away, np.nan, values)) if stopped_s == SEEN_S else (at_us[~away], values[~away])
+    first = rank_causes(metrics, CHAIN, SEEN_S * SECOND_US)[0]
+    assert first.component == "store"
+    assert next(piece for piece in first.evidence if piece["what"] == "silent")["share"] == 1.0
+
+
+def test_who_is_asked_no_more_is_not_taken_for_dead() -> None:
+    metrics = fleet()
+    change(metrics, "cart", "latency_p50", 4)
+    for metric in ("latency_p50", "workload"):
+        at_us, values = metrics["store", metric]
+        metrics["store", metric] = at_us, np.where(at_us >= SEEN_S * SECOND_US, np.nan, values)
+    assert ranking(metrics)[0] == "cart"
+
+
+def test_metrics_that_all_end_together_are_no_silence() -> None:
+    metrics = {
+        key: (at_us[at_us < SEEN_S * SECOND_US], values[at_us < SEEN_S * SECOND_US])
+        for key, (at_us, values) in fleet().items()
+    }
+    told = rank_causes(metrics, CHAIN, SEEN_S * SECOND_US)
+    assert "silent" not in {piece["what"] for cause in told for piece in cause.evidence}
+
+
+@pytest.mark.parametrize("top", [1.0, 100.0])
+def test_a_share_that_is_good_when_high_is_measured_from_its_top(top: float) -> None:
+    metrics = fleet()
+    at_us, _ = metrics["web", "cpu"]
+    for place, component in enumerate(("web", "cart", "store", "users")):
+        good = top * np.clip(0.999 + quiet(place, 0.0005, 1.0), 0, 1)
+        metrics[component, "availability"] = at_us, good
+    change(metrics, "web", "cpu", 1.3)
+    change(metrics, "store", "availability", 0.95)
+    assert ranking(metrics)[0] == "store"
+
+
+@pytest.mark.parametrize("seen_s", [-1e9, 0, 1, END_S, END_S + 1, 1e12])
+def test_a_time_far_from_the_data_is_answered_too(seen_s: float) -> None:
+    graph = CallGraph([*((a, b) for a in "ab" for b in "ab"), ("web", "a"), ("b", "web")])
+    names = [cause.component for cause in rank_causes(fleet(), graph, int(seen_s * SECOND_US))]
+    assert sorted(names) == ["a", "b", "cart", "store", "users", "web"]
+
+
 def test_every_component_of_metrics_and_graph_is_in_the_answer_once() -> None:
     graph = CallGraph([("web", "cart"), ("cart", "web"), ("elsewhere", "elsewhere"), ("web", "dark")])
     assert sorted(ranking(fleet(), graph)) == ["cart", "dark", "elsewhere", "store", "users", "web"]
