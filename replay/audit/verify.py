@@ -20,6 +20,7 @@ from .tree import Frontier
 from .trust import Standing, Trust
 
 UNANCHORED: Final = "unanchored"
+UNSIGNED: Final = "nobody who is trusted has signed any of it (`hms audit sign`, once it is known to be right)"
 TRUSTED, OUTSIDE, BEFORE = "trusted keys", "a checkpoint from outside", "what was verified before"
 """What anchored a history: named only where it was held against that."""
 
@@ -138,10 +139,12 @@ class _Verifier:
         """Look whether those who are trusted have signed anything at all: who cannot forge that leaves it away."""
         if any(self._good.values()):
             self._anchors.append(TRUSTED)
+        elif any(commits.size for commits in self._read.values()):
+            self._elsewhere.append(Finding(UNSIGNED, -1, "the log", "a checkpoint", "none"))
+            return
         for shard, commits in self._read.items():
             if commits.size and not (self._good[shard] or self._findings[shard]):
-                what = "nobody who is trusted has signed any of it (`hms audit sign`, once it is known to be right)"
-                self._find(what, shard, f"commits 0 to {commits.size - 1}", "a checkpoint", "none")
+                self._find(UNSIGNED, shard, f"commits 0 to {commits.size - 1}", "a checkpoint", "none")
 
     def _sound(self, one: Recorded) -> Note | None:
         """Return the note of a checkpoint that is signed as it should be."""
