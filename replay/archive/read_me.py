@@ -36,7 +36,7 @@ WITH manifests AS (
   FROM read_json(root || '/manifests/*/*.json', columns = {
     shard: 'INTEGER', number: 'BIGINT',
     whole: 'STRUCT(files STRUCT(path VARCHAR, "type" VARCHAR)[])',
-    add: 'STRUCT(path VARCHAR, "type" VARCHAR)[]', remove: 'STRUCT(path VARCHAR)[]'})
+    add: 'STRUCT(path VARCHAR, "type" VARCHAR)[]', remove: 'STRUCT(path VARCHAR)[]'}, maximum_object_size = 1000000000)
 ), latest AS (
   SELECT shard, max(number) AS since FROM manifests WHERE whole IS NOT NULL GROUP BY shard
 ), kept AS (

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import shutil
 from pathlib import Path
 
@@ -301,3 +302,15 @@ def test_the_readme_in_an_archive_says_how_anybody_reads_it_and_the_page_says_th
     assert SQL in (Path(__file__).parents[2] / "docs" / "how-to" / "archive.md").read_text(encoding="utf-8")
     readme = (tmp_path / "archive" / "README.md").read_text(encoding="utf-8")
     assert all(line.strip() in readme for line in SQL.splitlines())
+
+
+def test_the_page_s_sql_reads_manifests_of_any_size(tmp_path: Path) -> None:
+    """DuckDB takes 16 MB of JSON at once unless told; a manifest with everything in years of files is larger."""
+    folder = tmp_path / "manifests" / "shard=0000"
+    folder.mkdir(parents=True)
+    files = [{"path": f"{number}{'x' * 1_000_000}", "type": "t"} for number in range(40)]
+    manifest = {"shard": 0, "number": 0, "whole": {"files": files}, "add": [], "remove": []}
+    (folder / "000000000000.json").write_text(json.dumps(manifest))
+    with duckdb.connect() as db:
+        db.execute(SQL)
+        assert db.execute("SELECT count(*) FROM archived(?)", [str(tmp_path)]).fetchone() == (40,)
