@@ -15,7 +15,7 @@ async def opened(url: str, archive: str | None = None) -> AsyncIterator[History]
     """Open a log and its archive, the one that is named or the one that the log knows of, as one history.
 
     An archive that only the log names and that cannot be seen from here is left out: what then is missing is said when
-    it is read.
+    it is read. Raises `ArchiveMismatch` for a named one that is not the log's: two histories would be read as one.
     """
     log = await open_log(url)
     try:
@@ -28,13 +28,21 @@ async def _history(log: Log, named: str | None) -> History:
     if named is None and await log.get_setting(ARCHIVE_SETTING) is None:
         return History(log)
     from .archive.binding import bound_archive  # noqa: PLC0415 - it needs pyarrow
+    from .archive.errors import ArchiveMismatch  # noqa: PLC0415 - as above
     from .archive.reader import Archive  # noqa: PLC0415
 
-    if named is not None:
-        return History(log, await Archive.open(named))
     bound = await bound_archive(log)
+    if named is not None:
+        archive = await Archive.open(named)
+        if bound is None or bound.archive != archive.identity.id:
+            raise ArchiveMismatch(
+                f"{named} is archive {archive.identity.id}, but {log.url} "
+                + ("has no archive" if bound is None else f"is archived in {bound.url} (archive {bound.archive})")
+                + "; name its own, or none"
+            )
+        return History(log, archive)
     try:
-        archive = None if bound is None else await Archive.open(bound.url)
+        known = None if bound is None else await Archive.open(bound.url)
     except (ValidationFailed, OSError):
         return History(log)
-    return History(log, archive if bound is not None and archive and archive.identity.id == bound.archive else None)
+    return History(log, known if bound is not None and known and known.identity.id == bound.archive else None)

@@ -56,7 +56,8 @@ class Verification:
     @property
     def breaks_promise(self) -> bool:
         """Whether the code that recorded is the code that decides now, and decides otherwise."""
-        return any(one.code_version == self.code_version for one in self.first())
+        versions = {one.code_version for one in self.settled.divergences}
+        return self.code_version in versions.union(*(shard.diverged_versions for shard in self.shards))
 
 
 async def verify(subject: Subject, shards: Sequence[int] | None = None, *, processes: int = 2) -> Verification:

@@ -1,6 +1,5 @@
 """One shard verified: its commits in order, in bounded memory, the first divergence of each actor kept."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -36,6 +35,7 @@ class Doubt(NamedTuple):
 class ShardVerification:
     """What was found in one shard; `divergences` are the first of each actor, of the first 10,000 that diverge.
 
+    `diverged_versions` are the code versions that recorded what diverges.
     `sends_checked` and `sends_unchecked` count commits: what went out with them is as it was, or can no longer be told.
     """
 
@@ -47,12 +47,13 @@ class ShardVerification:
     sends_unchecked: int = 0
     divergence_count: int = 0
     divergences: dict[str, Divergence] = field(default_factory=dict)
-    code_versions: Counter[str] = field(default_factory=Counter)
+    diverged_versions: set[str] = field(default_factory=set)
     doubts: list[Doubt] = field(default_factory=list)
 
     def add(self, divergence: Divergence) -> None:
         """Take a divergence in."""
         self.divergence_count += 1
+        self.diverged_versions.add(divergence.code_version)
         if len(self.divergences) < ACTORS_NAMED_MAX or divergence.actor in self.divergences:
             first = self.divergences.setdefault(divergence.actor, divergence)
             if divergence.sequence < first.sequence:
@@ -113,7 +114,6 @@ class Tally:
         found, fields = self.found, transaction.fields
         found.commits += 1
         found.inputs += len(fields["inputs"])
-        found.code_versions[fields["code_version"]] += 1
         shared = self._share_time(fields["now"])
         if not outcome.divergences:
             if outcome.unsure is None or _met(outcome.unsure, run):

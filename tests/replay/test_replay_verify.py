@@ -14,6 +14,7 @@ from hms.core.client import connect
 from hms.core.log.port import CHECKPOINTS, EVENTS, LANES, NORMAL
 from hms.core.log.sqlite import SqliteLog
 from hms.core.log.sqlite.layout import Layout
+from hms.core.runtime.divergence import Divergence
 from hms.core.runtime.installed import Behaviours
 from hms.core.runtime.node import Node
 from hms.core.runtime.shard_options import ShardOptions
@@ -21,7 +22,8 @@ from hms.replay.archive.errors import HistoryGap
 from hms.replay.history import History
 from hms.replay.schemas import learn_schemas
 from hms.replay.verify.run import Subject, Verification, verify
-from hms.replay.verify.shard import verify_shard
+from hms.replay.verify.sent import Settled
+from hms.replay.verify.shard import ShardVerification, verify_shard
 from hms.schemas import partition_of
 
 from ..command import HMS
@@ -269,3 +271,32 @@ def test_what_the_log_has_deleted_is_decided_again_from_the_archive_and_is_a_nam
         await log.close()
 
     asyncio.run(main())
+
+
+def test_the_archive_of_another_log_is_refused_and_not_read_as_this_ones(
+    hms: Hms, tmp_path: Path, shop_log: str
+) -> None:
+    async def archived() -> None:
+        log = await filled(tmp_path / "other.db", 3)
+        await run_archive(tmp_path / "archive", log)
+        await log.close()
+
+    asyncio.run(archived())
+    archive = ("--archive", str(tmp_path / "archive"))
+    code, _, err = hms("replay", "verify", "--app", shops.APP, "--log", shop_log, *archive)
+    assert code == 1
+    assert "has no archive; name its own, or none" in err
+    assert hms("incident", "list", "--log", f"sqlite:{tmp_path / 'other.db'}", *archive)[0] == 0
+
+
+def test_a_later_divergence_of_the_installed_code_breaks_the_promise_whatever_older_code_did_first() -> None:
+    def divergence(sequence: int, code_version: str) -> Divergence:
+        return Divergence(0, sequence, 0, 0, code_version, "account/anna", 0, 0, "", "", "events", "1", "2")
+
+    shard = ShardVerification(0)
+    for one in (divergence(1, "old"), divergence(2, "new")):
+        shard.add(one)
+    found = Verification("new", [shard], Settled([], 0, 0))
+    assert [one.code_version for one in found.first()] == ["old"]
+    assert found.breaks_promise
+    assert not Verification("newer", [shard], Settled([], 0, 0)).breaks_promise
