@@ -12,7 +12,10 @@ import pytest
 from hms.core.log import Log
 from hms.replay.archive.archiver import Archiver
 from hms.replay.archive.errors import ArchiveDamaged
+from hms.replay.archive.policy import Policy
 from hms.replay.archive.reader import Archive
+from hms.replay.archive.upkeep import Upkeep
+from hms.replay.history import History
 
 from .archived import archived, everything, filled
 from .disks import CarelessDisk, LossyDisk, PowerCut
@@ -65,6 +68,50 @@ def test_what_a_power_cut_leaves_is_whole_and_the_archive_goes_on_exactly_once(t
         await archiver.run()
         disk.cut()
         assert await archived(await Archive.open(root)) == await everything(log)
+        await log.close()
+
+    asyncio.run(main())
+
+
+async def keep_up_through_power_cuts(log: Log, root: Path, disk: LossyDisk, cuts: int) -> int:
+    """Archive a bit, merge, sweep and trim, until the power is cut, over and over; return how often it came to the end."""
+    chance = random.Random(11)  # noqa: S311
+    policy = Policy(small_files=2, grace="0s", log_kept="0s", snapshot_every="0s")
+    survived = 0
+    for _ in range(cuts):
+        disk.left = chance.randint(0, 250)
+        try:
+            archiver = await Archiver.open(str(root), log, owner="dark", disk=disk)
+            for shard in range(log.partitions):
+                writer = archiver.writer(shard, 1, records_max=40)
+                await writer.flush()
+                await Upkeep(archiver, writer, policy=policy).run()
+            survived += 1
+        except PowerCut:
+            disk.cut()
+    return survived
+
+
+def test_merging_sweeping_and_trimming_through_power_cuts_lose_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hms.replay.archive.sweeping.RUBBISH_AFTER_S", 0.0)
+
+    async def main() -> None:
+        (tmp_path / "disk").mkdir()
+        root = tmp_path / "disk" / "archive"
+        log = await filled(tmp_path / "log.db", 400)
+        before = await everything(log)
+        disk = LossyDisk(root, tmp_path / "kept")
+        disk.sync_folder(tmp_path / "disk")
+        await keep_up_through_power_cuts(log, root, disk, 60)
+        trimmed = [(await log.watermarks(*place)).start for place in before]
+        assert any(trimmed), "expected some trimming"
+        history = History(log, await Archive.open(root))
+        for (topic, shard), records in before.items():
+            end = (await log.watermarks(topic, shard)).stable
+            found = [one async for some in history.records(topic, shard, 0, end, headers=True) for one in some]
+            assert found == records
         await log.close()
 
     asyncio.run(main())
