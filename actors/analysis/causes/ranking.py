@@ -16,6 +16,7 @@ from .suspects import Metrics, Suspect, suspects
 LOOK_BACK_US: Final = 180_000_000
 LOOK_AHEAD_US: Final = 600_000_000
 STEPS_BACK: Final = 6
+STEPS_BEFORE: Final = 10
 SILENT_BACK: Final = 4
 """A silence may have begun so many times as long before the symptom as a metric may have moved."""
 STEPS_AHEAD: Final = 12
@@ -63,16 +64,19 @@ def rank_causes(metrics: Metrics, graph: CallGraph, seen_us: int) -> list[Cause]
 
 
 def look_around(metrics: Metrics, seen_us: int) -> Around:
-    """Choose the quiet time and the time to look at, by the steps of the metrics and by what there is of them."""
-    starts = [int(times[0]) for times, _ in metrics.values() if len(times)]
+    """Choose the quiet time and the time to look at, by the steps of the metrics and by what there is of them.
+
+    A time at which nothing was measured stands for the nearest at which there is something to compare with.
+    """
     step = _step_us(metrics)
-    back = max(LOOK_BACK_US, STEPS_BACK * step)
-    far = SILENT_BACK * back
+    starts = [int(times[0]) for times, _ in metrics.values() if len(times)]
+    ends = [int(times[-1]) for times, _ in metrics.values() if len(times)]
     if starts:
-        past = max(int((seen_us - min(starts)) * (1 - QUIET_SHARE)), 0)
-        back, far = min(back, past), min(far, past)
+        seen_us = max(min(seen_us, max(ends)), min(starts) + STEPS_BEFORE * step)
+    past = max(int((seen_us - min(starts, default=seen_us)) * (1 - QUIET_SHARE)), 0)
+    back = max(LOOK_BACK_US, STEPS_BACK * step)
     ahead = max(LOOK_AHEAD_US, STEPS_AHEAD * step)
-    return Around(seen_us - far, seen_us - back, seen_us, seen_us + ahead)
+    return Around(seen_us - min(SILENT_BACK * back, past), seen_us - min(back, past), seen_us, seen_us + ahead)
 
 
 def _step_us(metrics: Metrics) -> int:

@@ -14,8 +14,8 @@ class GraphFileInvalid(ValidationFailed):
 def read_graph(path: str) -> CallGraph:
     """Read a JSON list of objects with `caller` and `callee`; raises OSError, GraphFileInvalid."""
     try:
-        calls = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+        calls = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise GraphFileInvalid(f"{path}: expected JSON, got what is none: {error}") from error
     if not isinstance(calls, list):
         raise GraphFileInvalid(f'{path}: expected a list of {{"caller": .., "callee": ..}}, got {type(calls).__name__}')

@@ -17,6 +17,9 @@ def read_metrics(path: str) -> tuple[Metrics, list[BadLine]]:
     stamp = _remembered(stamp_us)
     found: dict[Key, tuple[list[int], list[float]]] = {}
     for line, (when, component, metric, value) in table.rows():
+        if not component or not metric:
+            table.refuse(line, "expected the names of a component and a metric, got an empty one")
+            continue
         try:
             at_us, measured = stamp(when), number(value)
         except (ValueError, OverflowError) as error:

@@ -153,6 +153,19 @@ def test_a_time_far_from_the_data_is_answered_too(seen_s: float) -> None:
     assert sorted(names) == ["a", "b", "cart", "store", "users", "web"]
 
 
+@pytest.mark.parametrize("seen_s", [END_S + 60, END_S + 86_400, 1e12])
+def test_a_time_after_all_samples_stands_for_the_last_one(seen_s: float) -> None:
+    metrics = fleet()
+    change(metrics, "store", "cpu", 4, END_S - 60)
+    assert rank_causes(metrics, CHAIN, int(seen_s * SECOND_US))[0].component == "store"
+
+
+def test_a_time_before_all_samples_stands_for_the_first_with_something_to_compare() -> None:
+    metrics = fleet()
+    change(metrics, "store", "cpu", 4, 60)
+    assert rank_causes(metrics, CHAIN, -60 * SECOND_US)[0].component == "store"
+
+
 def test_every_component_of_metrics_and_graph_is_in_the_answer_once() -> None:
     graph = CallGraph([("web", "cart"), ("cart", "web"), ("elsewhere", "elsewhere"), ("web", "dark")])
     assert sorted(ranking(fleet(), graph)) == ["cart", "dark", "elsewhere", "store", "users", "web"]

@@ -100,23 +100,29 @@ def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_metrics_are_a_series_per_component_and_metric_in_order_of_time(tmp_path: Path) -> None:
-    path = written(tmp_path, "timestamp,component,metric,value\n2,web,cpu,0.5\n1,web,cpu,0.4\n1,db,io,9\nx,db,io,9\n")
+    path = written(
+        tmp_path,
+        "timestamp,component,metric,value\n2,web,cpu,0.5\n1,web,cpu,0.4\n1,db,io,9\nx,db,io,9\n1,,io,9\n1,db,,9\n",
+    )
     metrics, bad = read_metrics(path)
     assert {key: (list(at_us), list(value)) for key, (at_us, value) in metrics.items()} == {
         ("web", "cpu"): ([1_000_000, 2_000_000], [0.4, 0.5]),
         ("db", "io"): ([1_000_000], [9.0]),
     }
-    assert [line.line for line in bad] == [5]
+    assert [line.line for line in bad] == [5, 6, 7]
 
 
 def test_a_graph_is_a_list_of_calls(tmp_path: Path) -> None:
     path = written(
-        tmp_path, json.dumps([{"caller": "web", "callee": "db"}, {"caller": "web", "callee": "db", "rate": 3}])
+        tmp_path,
+        "\ufeff" + json.dumps([{"caller": "web", "callee": "db"}, {"caller": "web", "callee": "db", "rate": 3}]),
     )
     assert read_graph(path).callees == {"web": ["db"], "db": []}
 
 
-@pytest.mark.parametrize("text", ["{}", '[{"caller": "web"}]', '[{"caller": 1, "callee": "x"}]', "[", '["web"]'])
+@pytest.mark.parametrize(
+    "text", ["{}", '[{"caller": "web"}]', '[{"caller": 1, "callee": "x"}]', "[", '["web"]', "[" * 99_999]
+)
 def test_a_graph_of_another_form_is_refused_with_the_form(tmp_path: Path, text: str) -> None:
     with pytest.raises(GraphFileInvalid, match="expected"):
         read_graph(written(tmp_path, text))
