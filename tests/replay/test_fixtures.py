@@ -69,9 +69,29 @@ def test_nothing_is_written_for_an_actor_that_was_never_told_anything(hms: Hms, 
     assert "has never been sent anything" in err
 
 
-@pytest.mark.parametrize("text", ["", "{}", "not JSON\n", '{"kind": "hms.fixture", "format": 99}\n'])
+@pytest.mark.parametrize("text", ["", "{}", "not JSON\n", "\xff\xfe", '{"kind": "hms.fixture", "format": 99}\n'])
 def test_what_is_no_fixture_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.jsonl"
-    path.write_text(text)
+    path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ValidationFailed, match=r"other\.jsonl"):
         check(path, [hms_app])
+
+
+@pytest.mark.parametrize("kept", [1, -1])
+def test_a_fixture_that_lost_its_end_is_no_shorter_history(anna: Path, kept: int) -> None:
+    anna.write_text("\n".join(anna.read_text().splitlines()[:kept]))
+    with pytest.raises(ValidationFailed, match="is not whole"):
+        check(anna, [hms_app, shops.shop()])
+
+
+@pytest.mark.parametrize("line", ["{}", "[]", "null", '{"offset": 1, "fields": {"answer": "=", "inputs": []}}'])
+def test_a_line_that_is_no_commit_is_named(anna: Path, line: str) -> None:
+    first, *rest = anna.read_text().splitlines()
+    anna.write_text("\n".join([first, line, *rest]))
+    with pytest.raises(ValidationFailed, match=r"anna\.jsonl:2: expected a commit"):
+        check(anna, [hms_app, shops.shop()])
+
+
+def test_a_fixture_of_an_app_that_is_not_named_is_not_decided(anna: Path) -> None:
+    with pytest.raises(ValidationFailed, match=r"is of account/anna: .* name it by --app"):
+        check(anna, [hms_app])
