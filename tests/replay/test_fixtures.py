@@ -43,6 +43,7 @@ def test_a_fixture_holds_the_actors_own_records_alone(anna: Path) -> None:
     lines = [json.loads(line) for line in anna.read_text().splitlines()]
     assert lines[0]["actor"] == "account/anna"
     assert lines[0]["sends_known"]
+    assert 0 < len(lines[0]["schemas"]) < 30, "those of its own records"
     assert len({event["key"] for line in lines[1:] for event in line["events"]}) == 1
 
 
