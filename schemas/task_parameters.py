@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from .analysis import Minutes, Names
 from .fleet import Identifier
 from .record import Record
 
@@ -29,9 +30,9 @@ class RecoveryParameters(Record):
 class AnalysisParameters(Record):
     """Analyse components over a time range."""
 
-    components: tuple[str, ...]
-    metrics: tuple[str, ...]
-    time_range_minutes: Annotated[int, Field(ge=1)]
+    components: Names
+    metrics: Names
+    time_range_minutes: Minutes
     generate_report: bool = False
 
 

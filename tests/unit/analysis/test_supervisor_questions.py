@@ -114,8 +114,18 @@ def test_a_cancellation_that_comes_first_rejects_the_task(analyst: Any) -> None:
     assert [report.error_code for report in reports(analyst)] == ["cancelled"]
 
 
+WHOLE = {"components": ["all"], "metrics": ["all"], "time_range_minutes": 60}
+
+
 @pytest.mark.parametrize(
-    "changes", [{"task_type": "Recovery"}, {"parameters_json": json.dumps({"components": ["all"]})}]
+    "changes",
+    [
+        {"task_type": "Recovery"},
+        {"parameters_json": json.dumps({"components": ["all"]})},
+        {"parameters_json": json.dumps({**WHOLE, "components": []})},
+        {"parameters_json": json.dumps({**WHOLE, "metrics": []})},
+        {"parameters_json": json.dumps({**WHOLE, "time_range_minutes": 10**12})},
+    ],
 )
 def test_what_is_no_analysis_is_rejected(analyst: Any, changes: dict[str, str]) -> None:
     assign(analyst, **changes)
