@@ -6,7 +6,7 @@ holds is an error which names the gap, never silence.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from ..core.errors import PositionTrimmed
@@ -53,6 +53,12 @@ class Archive(Protocol):
         self, topic: str, partition: int, start: int, end: int, *, headers: bool = False
     ) -> AsyncIterator[list[Stored]]:
         """Yield the archived records of a range, in order; raises `HistoryGap` for what is not covered."""
+        ...
+
+    def read_left(
+        self, topic: str, partition: int, start: int, end: int, *, headers: bool = False
+    ) -> Iterator[list[Stored]]:
+        """Yield what is left of a range, whatever was deleted from it by policy, in order."""
         ...
 
 
@@ -128,6 +134,17 @@ class History:
                     raise
                 continue
             return
+
+    async def left(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[list[Stored]]:
+        """Yield what is left of a range, whatever was deleted from it, in order, without headers."""
+        kept_from = end if self.log is None else min(end, (await self.log.watermarks(topic, partition)).start)
+        if self.archive is not None and start < kept_from:
+            reading = self.archive.read_left(topic, partition, start, kept_from)
+            while (found := await asyncio.to_thread(next, reading, None)) is not None:
+                yield found
+        if kept_from < end:
+            async for records in self.records(topic, partition, max(start, kept_from), end):
+                yield records
 
     async def events(self, shard: int, before: int) -> AsyncIterator[list[Stored]]:
         """Yield a shard's events from the very first one: the port that a shard's restore reads through."""

@@ -1,11 +1,12 @@
 """Deleting by policy: whole files, oldest first, each under a tombstone that says what went.
 
-Events go only when a snapshot of the states stands for them: what a restore needs is never deleted.
+Events go only when a snapshot of the states stands for them, messages only when they were handled: what a restore needs is
+never deleted.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from ...core.log.port import EVENTS, SCHEMAS, Log
@@ -13,6 +14,7 @@ from .manifest import ArchivedFile, Removed, Signature, Snapshot, Tombstone
 from .parquet import read_table
 from .policy import Policy
 from .snapshot import take_snapshot
+from .trimming import handled_in
 from .writer import ShardWriter
 
 Sign = Callable[[bytes], Signature]
@@ -59,15 +61,18 @@ async def expire(
         snapshot = await take_snapshot(writer, log) or snapshot
         while (await writer.flush()).is_behind:
             pass  # what the snapshot knows has to be archived too, or it would be of another history
-    going = {why: [file for file in some if _may_go(file, snapshot)] for why, some in going.items()}
+    handled = await handled_in(log, writer.shard, state)
+    going = {why: [file for file in some if _may_go(file, snapshot, handled)] for why, some in going.items()}
     files = [file for some in going.values() for file in some]
     if files:
         await asyncio.to_thread(_publish, writer, going, snapshot, now_us, sign)
     return len(files)
 
 
-def _may_go(file: ArchivedFile, snapshot: Snapshot | None) -> bool:
-    return file.topic != EVENTS or (snapshot is not None and file.next <= snapshot.low_water)
+def _may_go(file: ArchivedFile, snapshot: Snapshot | None, handled: Mapping[str, int]) -> bool:
+    if file.topic == EVENTS:
+        return snapshot is not None and file.next <= snapshot.low_water
+    return file.next <= handled.get(file.topic, file.next)
 
 
 def _publish(

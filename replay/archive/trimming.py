@@ -64,11 +64,11 @@ async def needed_from(log: Log, shard: int, state: ShardState) -> dict[str, int]
     }
     if EVENTS in bounds:
         bounds[EVENTS] = min(bounds[EVENTS], await low_water(log, shard))
-    handled = await _handled(log, shard, state)
+    handled = await handled_in(log, shard, state)
     return {topic: min(bound, handled.get(topic, bound)) for topic, bound in bounds.items()}
 
 
-async def _handled(log: Log, shard: int, state: ShardState) -> dict[str, int]:
+async def handled_in(log: Log, shard: int, state: ShardState) -> dict[str, int]:
     """Return the lanes' positions after the last archived commit; nothing is handled where that is not in the log."""
     nothing = dict.fromkeys(LANES, 0)
     if state.chain is None or state.chain.position < (await log.watermarks(EVENTS, shard)).start:

@@ -47,7 +47,6 @@ class Beginning(NamedTuple):
 
 async def beginning(history: History, shard: int, as_of: AsOf, since: Since | None) -> Beginning:
     """Return where verifying a shard begins."""
-    first, _ = await history.bounds(EVENTS, shard)
     end = as_of.positions[EVENTS, shard]
     if since is not None:
         before = as_of.positions[EVENTS, partition_of(trail_address(shard), history.partitions)]
@@ -55,7 +54,7 @@ async def beginning(history: History, shard: int, as_of: AsOf, since: Since | No
         if found is not None and found.note is not None:
             head = found.note.checkpoint.head
             return Beginning(Range(shard, found.position, end, found.size, found.frontier, head), found)
-    return Beginning(Range(shard, first, end, 0, (), GENESIS), None)
+    return Beginning(Range(shard, 0, end, 0, (), GENESIS), None)
 
 
 def sound_note(found: Recorded, origin: str, trust: Trust) -> Note | None:

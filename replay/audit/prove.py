@@ -55,12 +55,11 @@ async def prove(history: History, record_id: str, older: Note | None = None) -> 
 
 async def _search(history: History, commits: Commits, end: int, record_id: str, contract: Contract) -> Found | None:
     """Read a shard to its end; return the event, if it is there."""
-    start, _ = await history.bounds(EVENTS, commits.shard)
     wanted = record_id.encode()
     found: Found | None = None
     events: list[Stored] = []
     index = 0
-    async for records in batches(history, commits.shard, start, end):
+    async for records in batches(history, commits.shard, 0, end):
         commits.take(records)
         for stored in records:
             if not stored.key.startswith(SHARD_KEY):

@@ -199,12 +199,12 @@ async def _at_newest(log: Log, history: History, shard: int, trust: Trust | None
     """Return a follower at a shard's newest checkpoint of trusted keys (`None`: of any), or at the first commit."""
     log_id = await make_log_id(log, history)
     origin = origin_of(log_id, shard)
-    start, end = await history.bounds(EVENTS, shard)
+    _, end = await history.bounds(EVENTS, shard)
     found = await newest_right(
         history, shard, end, lambda one: sound_note(one, origin, trust or Trust(one.keys)) is not None
     )
     if found is None or found.note is None:
-        return Follower(log, history, log_id, Commits(shard, Frontier(), GENESIS), start)
+        return Follower(log, history, log_id, Commits(shard, Frontier(), GENESIS), 0)
     commits = Commits(shard, Frontier(found.size, found.frontier), found.note.checkpoint.head)
     commits.position = found.position
     return Follower(log, history, log_id, commits, found.position, found.note.whole)

@@ -98,7 +98,7 @@ async def newest(
     while end > first:
         start = max(first, end - BACK_RECORDS)
         found = None
-        async for records in history.records(EVENTS, home, start, end):
+        async for records in history.left(EVENTS, home, start, end):
             for one in trail.of(stored for stored in records if stored.key == key):
                 found = one if one.shard == shard and wanted(one) else found
         if found is not None:
