@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ...core.log.port import Log
+from ..history import History
 from .batch import BATCH_RECORDS
 from .binding import bind
 from .disk import Disk
@@ -73,6 +74,11 @@ class Archiver:
         """Return the files of all shards that count now. Raises `ArchiveDamaged`."""
         await self._reader.refresh()
         return self._reader.files()
+
+    async def history(self) -> History:
+        """Return the log and what is archived now as one. Raises `ArchiveDamaged`."""
+        await self._reader.refresh()
+        return History(self.log, self._reader)
 
     async def catch_up(self, writer: ShardWriter, *, even_if_empty: bool = False) -> Progress:
         """Archive until nothing more is visible. Errors: see `ShardWriter.flush`."""

@@ -1,12 +1,12 @@
 """Deleting by policy: whole files, oldest first, each under a tombstone that says what went.
 
-Events go only when a snapshot of the states stands for them, messages only when they were handled: what a restore needs is
-never deleted.
+Events go only when a snapshot of the states stands for them and a checkpoint has signed them, messages only when they were
+handled: what a restore, or an audit of the rest, needs is never deleted.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ...core.log.port import EVENTS, SCHEMAS, Log
@@ -19,6 +19,7 @@ from .writer import ShardWriter
 
 Sign = Callable[[bytes], Signature]
 COMMIT: Final = "hms.Commit"
+MAX: Final = 1 << 62
 BY_AGE: Final = "older than its type is kept"
 BY_SIZE: Final = "the archive was larger than its budget"
 
@@ -45,11 +46,17 @@ def due(files: Iterable[ArchivedFile], policy: Policy, now_us: int, shard: int) 
 
 
 async def expire(
-    writer: ShardWriter, log: Log, policy: Policy, others: Iterable[ArchivedFile], sign: Sign | None = None
+    writer: ShardWriter,
+    log: Log,
+    policy: Policy,
+    others: Iterable[ArchivedFile],
+    sign: Sign | None = None,
+    signed: int | None = None,
 ) -> int:
     """Delete what a shard's archive keeps no longer, by a manifest; return how many files. `sweep` deletes them for real.
 
-    `others`: the files of all shards, if there is a budget.
+    `others`: the files of all shards, if there is a budget. `signed`: below which position events are under a signed checkpoint
+    (None: nobody signs); without the others whoever signs could not go on.
     """
     state = await asyncio.to_thread(writer.manifests.refresh)
     now_us = time.time_ns() // 1_000
@@ -61,18 +68,13 @@ async def expire(
         snapshot = await take_snapshot(writer, log) or snapshot
         while (await writer.flush()).is_behind:
             pass  # what the snapshot knows has to be archived too, or it would be of another history
-    handled = await handled_in(log, writer.shard, state)
-    going = {why: [file for file in some if _may_go(file, snapshot, handled)] for why, some in going.items()}
+    bounds = await handled_in(log, writer.shard, state)
+    bounds[EVENTS] = min(0 if snapshot is None else snapshot.low_water, MAX if signed is None else signed)
+    going = {why: [file for file in some if file.next <= bounds.get(file.topic, MAX)] for why, some in going.items()}
     files = [file for some in going.values() for file in some]
     if files:
         await asyncio.to_thread(_publish, writer, going, snapshot, now_us, sign)
     return len(files)
-
-
-def _may_go(file: ArchivedFile, snapshot: Snapshot | None, handled: Mapping[str, int]) -> bool:
-    if file.topic == EVENTS:
-        return snapshot is not None and file.next <= snapshot.low_water
-    return file.next <= handled.get(file.topic, file.next)
 
 
 def _publish(

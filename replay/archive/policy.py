@@ -35,6 +35,11 @@ class Policy(Value):
     small_files: int = 16
     """So many files of one type, topic and day are merged into one."""
 
+    @property
+    def deletes(self) -> bool:
+        """Whether anything in the archive is ever deleted."""
+        return bool(self.disk_max) or any(age != "forever" for age in self.keep.values())
+
     def kept_us(self, type_name: str) -> int | None:
         """Return how long records of a type are kept; None: for ever."""
         text = self.keep.get(type_name, self.keep.get(ALL))

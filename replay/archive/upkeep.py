@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import structlog
 
+from ..audit.beginning import signed_before
+from ..audit.identity import SETTING
 from .archiver import Archiver
 from .compaction import compact
 from .expiry import Sign, expire
@@ -56,11 +58,18 @@ class Upkeep:
             logger.info("archive_moved", shard=self._writer.shard, error=str(error))
             return Kept(self._writer.shard, 0, 0, 0, 0)
 
+    async def _signed_before(self) -> int | None:
+        """Return below which position the shard's events are signed; None where nobody signs this log."""
+        log = self._archiver.log
+        name = await log.get_setting(SETTING)
+        return None if name is None else await signed_before(await self._archiver.history(), self._writer.shard, name)
+
     async def _run(self) -> Kept:
         writer, log = self._writer, self._archiver.log
         policy = (self._policy or read_policy(self._archiver.folder)).checked()
         others = await self._archiver.files() if policy.disk_max else ()
-        expired = await expire(writer, log, policy, others, self._sign)
+        signed = await self._signed_before() if policy.deletes else None
+        expired = await expire(writer, log, policy, others, self._sign, signed)
         await keep_snapshot(writer, log, policy.snapshot_every_us())
         merged = await compact(writer, policy.small_files)
         swept = await sweep(writer, policy.grace_us())

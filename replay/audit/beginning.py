@@ -57,6 +57,14 @@ async def beginning(history: History, shard: int, as_of: AsOf, since: Since | No
     return Beginning(Range(shard, 0, end, 0, (), GENESIS), None)
 
 
+async def signed_before(history: History, shard: int, log: str) -> int:
+    """Return below which position a shard's events are under a signed checkpoint, whoever signed it."""
+    _, end = await history.bounds(EVENTS, shard)
+    origin = origin_of(log, shard)
+    found = await newest_right(history, shard, end, lambda one: sound_note(one, origin, Trust(one.keys)) is not None)
+    return 0 if found is None else found.position
+
+
 def sound_note(found: Recorded, origin: str, trust: Trust) -> Note | None:
     """Return the note of a checkpoint whose frontier is of the tree that somebody trusted has signed; None of another."""
     note = found.note

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from hms import connect
 from hms.actors.app import hms_app
+from hms.core.address import Address
 from hms.core.log import EVENTS, Log
 from hms.core.runtime.node import Node
 from hms.core.runtime.shard_options import ShardOptions
@@ -23,7 +25,7 @@ from hms.replay.audit.trust import Trust
 from hms.replay.audit.verify import Anchors, Result, verify
 from hms.replay.history import History
 
-from .archived import counters
+from .archived import Add, counters
 from .test_archive_upkeep import checkpointed
 
 NOW_US = 4_000_000_000_000_000
@@ -32,7 +34,11 @@ NOW_US = 4_000_000_000_000_000
 async def signed(log: Log, signer: Signer) -> None:
     """Sign a log of one shard, and let the checkpoint become an event below the low-water mark."""
     await sign_all(log, History(log), [signer])
-    end = (await log.watermarks(EVENTS, 0)).stable + 1
+    await checkpoint(log, (await log.watermarks(EVENTS, 0)).stable + 1)
+
+
+async def checkpoint(log: Log, end: int) -> None:
+    """Let a node run until the low-water mark is behind a position."""
     async with Node(log, [hms_app, counters], name="signed", options=ShardOptions(idle_ms=10)) as node:
         await node.wait_owning(1)
         async with asyncio.timeout(20):
@@ -72,6 +78,24 @@ def test_behind_what_was_deleted_by_policy_history_is_still_verified_and_signed(
         assert (result.findings, result.anchors, result.shards[0].first > 0) == ([], ["trusted keys"], True)
         assert len(await sign_all(log, history, [one])) == 1
         assert len(await sign_all(log, history, [two])) == 1  # a new host, who has to believe the one before
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_events_that_nobody_has_signed_yet_do_not_expire(tmp_path: Path) -> None:
+    (one,) = KeyFolder(tmp_path / "one", "one").signers()
+
+    async def main() -> None:
+        log = await checkpointed(tmp_path / "log.db")
+        await signed(log, one)
+        async with Node(log, [hms_app, counters], name="more"), connect(log, name="more") as client:
+            await asyncio.gather(*(client.ask(Address[Add](f"counter/{n}"), Add(amount=n)) for n in range(30)))
+        await checkpoint(log, (await log.watermarks(EVENTS, 0)).stable)
+        history = await expired(log, tmp_path / "archive")
+        result = await judged(history, one, NOW_US)
+        assert (result.findings, result.shards[0].first > 0) == ([], True)
+        assert len(await sign_all(log, history, [one])) == 1
         await log.close()
 
     asyncio.run(main())
