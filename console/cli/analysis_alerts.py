@@ -9,6 +9,7 @@ from ...schemas.analysis import AcknowledgeAlert, AlertStatus, SilenceAlerts
 from .analysis_asking import known
 from .analysis_watch import duration_ms
 from .exit_codes import Exit, Stop
+from .message_of import message_of
 from .opened import asking
 from .options import DEFAULTS, Options
 from .plain_value import plain, seconds
@@ -60,9 +61,9 @@ async def list_alerts(
 @app.command
 async def ack(alert: str, /, *, note: NoteOption = "", options: Options = DEFAULTS) -> None:
     """Acknowledge an alert, by the beginning of its id: it is told no more while it lasts. Shows it as `list` does."""
-    alert_id = await _full_id(alert, options)
+    message = message_of(AcknowledgeAlert, alert_id=await _full_id(alert, options), note=note)
     async with asking(options.url) as client:
-        answer: AlertStatus = await client.ask(ANALYSIS_SUPERVISOR, AcknowledgeAlert(alert_id=alert_id, note=note))
+        answer: AlertStatus = await client.ask(ANALYSIS_SUPERVISOR, message)
     show_one(plain(answer), options.form)
 
 
@@ -87,7 +88,7 @@ async def silence(
 
     JSON: `id, component, metric, until, by, reason`; an empty name is any.
     """
-    message = SilenceAlerts(component=component, metric=metric, for_ms=duration_ms(for_), reason=reason)
+    message = message_of(SilenceAlerts, component=component, metric=metric, for_ms=duration_ms(for_), reason=reason)
     async with asking(options.url) as client:
         show_one(plain(await client.ask(ANALYSIS_SUPERVISOR, message)), options.form)
 

@@ -14,6 +14,7 @@ from ...schemas.analysis_event import CausesNotRanked, CausesRanked
 from .analysis_score import say_bad
 from .exit_codes import Exit, Stop
 from .instants import instant_us
+from .message_of import message_of
 from .options import DEFAULTS, Options
 from .show import Item, say, show_list
 
@@ -70,9 +71,10 @@ async def _of_incident(incident: str, options: Options) -> list[Item]:
     from .analysis_asking import cursor, first  # noqa: PLC0415 - files need none of what a log does
     from .opened import asking  # noqa: PLC0415
 
+    question = message_of(FindCauses, incident_id=incident)
     async with asking(options.url) as client:
         after = await cursor(client)
-        request = await client.ask(ANALYSIS_SUPERVISOR, FindCauses(incident_id=incident))
+        request = await client.ask(ANALYSIS_SUPERVISOR, question)
         answered = await first(
             client, after, (CausesRanked, CausesNotRanked), lambda one: one.request_id == request.request_id, WAIT_S
         )

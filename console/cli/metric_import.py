@@ -14,6 +14,7 @@ from ...core.client import Client
 from ...schemas.telemetry import ImportSamples, Sample
 from .analysis_score import say_bad
 from .exit_codes import Exit, Stop
+from .message_of import message_of
 from .opened import asking
 from .options import DEFAULTS, Options
 from .show import say, show_one
@@ -66,7 +67,7 @@ async def _send(client: Client, component: str, metric: str, samples: Sequence[S
     taken = left_out = 0
     to = telemetry(component)
     for batch in _batches(samples):
-        answer = await client.ask(to, ImportSamples(metric=metric, samples=batch))
+        answer = await client.ask(to, message_of(ImportSamples, metric=metric, samples=batch))
         taken, left_out = taken + answer.taken, left_out + answer.left_out
     return taken, left_out
 
