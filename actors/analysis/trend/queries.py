@@ -92,16 +92,25 @@ order by series
 """
 
 SEASON: Final = """
-with points as (
-  select series, middle, ((bucket * $width_us) // 3600000000) % $hours as hour,
-    median(middle) over (partition by series) as level
-  from buckets
+with hours as (
+  select series, (bucket * $width_us) // 3600000000 as hour, median(middle) as middle from buckets group by all
 ),
-profile as (select series, hour, median(middle) as usual, count(*) as seen from points group by series, hour),
+cells as (
+  select series, hour % $hours as slot, middle, median(middle) over (partition by series) as level,
+    row_number() over (partition by series, slot order by hour) as place
+  from hours
+),
+slots as (select series, slot, list(middle order by place) as cycles from cells group by series, slot),
+usual as (
+  select series, middle, level, len(cycles) as seen,
+    list_aggregate(list_filter(cycles, lambda one, its_place: its_place <> place), 'median') as usual
+  from cells join slots using (series, slot)
+),
 spread as (
-  select series, median(abs(middle - usual)) as around_profile, median(abs(middle - level)) as around_level, min(seen) as seen
-  from points join profile using (series, hour) group by series
+  select series, median(abs(middle - usual)) as around_usual, median(abs(middle - level)) as around_level, min(seen) as seen
+  from usual group by series
 )
-select series, case when around_level > 0 then greatest(0, 1 - around_profile / around_level) else 0 end as strength, seen
-from spread order by series
+select series, case when around_level > 0 then greatest(0, 1 - around_usual / around_level) else 0 end as strength, seen
+from spread where seen > 1 order by series
 """
+"""What is usual in an hour is what the other cycles say of it: whatever moves slowly is like itself an hour ago."""

@@ -40,7 +40,7 @@ class Trend(NamedTuple):
 
 
 class Season(NamedTuple):
-    """How much of what a series moves is its usual course of the `period`: 1 all of it, 0 nothing; `seen` cycles at least."""
+    """How much of what a series moves is its usual course of the `period`: 1 all of it, 0 nothing; of `seen` cycles at least."""
 
     series: str
     period: str
@@ -109,7 +109,7 @@ class Trends:
         found = []
         for period, hours in HOURS.items():
             rows = self._db.execute(queries.SEASON, {"width_us": self.width_us, "hours": hours}).fetchall()
-            found += [Season(series, period, strength, seen) for series, strength, seen in rows if seen > 1]
+            found += [Season(series, period, strength, seen) for series, strength, seen in rows]
         return found
 
     def _window(self) -> str:

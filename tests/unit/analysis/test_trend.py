@@ -146,6 +146,27 @@ def test_a_daily_course_is_a_season_and_noise_is_none() -> None:
     assert strength["noise", "day"] < 0.3
 
 
+@pytest.mark.parametrize("hours", [6, 30, 47, 24 * 4, 24 * 8])
+def test_what_moves_slowly_is_no_season_however_short_the_buckets(hours: int) -> None:
+    minutes = np.arange(hours * 60)
+    with Trends(5 * MINUTE_US) as trends:
+        trends.add(samples(0.01 * minutes, MINUTE_US, "trend"))
+        trends.add(samples(np.cumsum(noise(len(minutes))), MINUTE_US, "walk"))
+        assert all(one.strength < 0.6 for one in trends.seasons())
+
+
+def test_a_cycle_that_was_seen_once_is_no_season_and_twice_is_one() -> None:
+    minutes = np.arange(24 * 60 * 2 + 10)
+    course = 10 * np.sin(minutes / 60 / 24 * 2 * np.pi)
+    with Trends(5 * MINUTE_US) as trends:
+        trends.add(samples(course[: 40 * 60], MINUTE_US, "daily"))
+        assert trends.seasons() == []
+        trends.add(samples(course, MINUTE_US, "again"))
+        (season,) = trends.seasons()
+    assert (season.series, season.period, season.seen) == ("again", "day", 2)
+    assert season.strength > 0.9
+
+
 def points(values: Any) -> list[tuple[int, float]]:
     return [(place * MINUTE_US, float(value)) for place, value in enumerate(values)]
 
