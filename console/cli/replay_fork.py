@@ -73,17 +73,20 @@ def fork(
     at_us = _past_us(at, now_us)
     if code is not None:
         sys.path[:0] = [str(code.absolute()), ""]  # before the current folder, where apps are looked for otherwise
+    end_us = None if until is None else instant_us(until, now_us)
+    if end_us is not None and end_us < at_us:
+        raise Stop(Exit.USAGE, f"expected --until after --at, got {until} and {at}")
     apps = apps_named(app)
     files = _files_of_messages(inputs, inject)
     file = _new_file(file, at_us)
-    taken = asyncio.run(_take(options.url, archive, at_us, now_us if until is None else instant_us(until, now_us)))
+    taken = asyncio.run(_take(options.url, archive, at_us, now_us if end_us is None else end_us))
     if inputs == RECORDED:
         taken = from_its_beginning(taken)
         at_us = taken.cut.at_us
     world = ForkWorld(taken, apps, seed=seed)
     more = [due for path in files for due in injected(path, world.behaviours.contract, at_us, taken.partitions)]
     recorded = [Due.of(one) for one in taken.outside] if inputs == RECORDED else []
-    until_us = _last_us(at_us, recorded, more, now_us) if until is None else instant_us(until, now_us)
+    until_us = _last_us(at_us, recorded, more, now_us) if end_us is None else end_us
     world.run([*recorded, *more], until_us)
     write_log(file, world.copy())
     found = asyncio.run(_compare(options.url, archive, file, world, taken, until_us))

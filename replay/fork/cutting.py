@@ -31,7 +31,7 @@ class Piece(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A cut with its records; `outside` is what came from outside later, oldest first: the recorded inputs."""
+    """A cut with its records; `outside` is what came from outside later and was handled, oldest first: the recorded inputs."""
 
     cut: Cut
     partitions: int
@@ -41,13 +41,13 @@ class Taken(NamedTuple):
 
 
 async def take(history: History, at_us: int, until_us: int) -> Taken:
-    """Read the cut of an instant, and what came from outside between it and another."""
+    """Read the cut of an instant, and what came from outside after it and was handled up to another."""
     contract = Contract()
     for record in RUNTIME_RECORDS:
         contract.register(record, str(record.explicit_type))
     await learn_schemas(history, contract)
     cut = await cut_at(history, at_us)
-    taking = _Taking(history, contract, cut, until_us)
+    taking = _Taking(history, contract, cut, await cut_at(history, until_us))
     for place in history.places((SCHEMAS, EVENTS, *LANES, OUTBOX, DEAD_LETTERS)):
         await taking.place(place)
     taking.outside.sort(key=lambda one: (one.at_us, one.topic, one.partition, one.offset))
@@ -64,11 +64,11 @@ def from_its_beginning(taken: Taken) -> Taken:
 
 
 class _Taking:
-    def __init__(self, history: History, contract: Contract, cut: Cut, until_us: int) -> None:
+    def __init__(self, history: History, contract: Contract, cut: Cut, until: Cut) -> None:
         self._history = history
         self._contract = contract
         self._cut = cut
-        self._until_us = until_us
+        self._until = until
         self._count = 0
         self.pieces: dict[Place, Piece] = {}
         self.outside: list[Stored] = []
@@ -108,9 +108,14 @@ class _Taking:
         if envelope is not None and not _is_outside(envelope):
             sender = partition_of(envelope.source, self._history.partitions)
             return envelope.at_us <= self._cut.points[sender].now_us
-        if stored.at_us > self._cut.at_us and stored.topic in LANES and stored.at_us <= self._until_us:
+        if stored.at_us <= self._cut.at_us:
+            return True
+        if (
+            stored.topic in LANES
+            and stored.offset < self._until.points[stored.partition].positions[LANES.index(stored.topic)]
+        ):
             self.outside.append(stored)
-        return stored.at_us <= self._cut.at_us
+        return False
 
     def _envelope(self, stored: Stored) -> Envelope | None:
         try:

@@ -1,5 +1,6 @@
 """One history as a file: hms replay export and check."""
 
+import asyncio
 import json
 import subprocess
 from pathlib import Path
@@ -8,10 +9,14 @@ import pytest
 
 from hms.actors.app import hms_app
 from hms.core.errors import ValidationFailed
+from hms.core.log.port import EVENTS, Log
 from hms.replay.fixtures import check
+from hms.replay.fixtures.export import export
+from hms.replay.history import History
 
 from ..command import HMS
 from . import shop as shops
+from .archived import count, counters, filled
 from .conftest import Hms
 
 
@@ -76,6 +81,32 @@ def test_what_is_no_fixture_is_refused(tmp_path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ValidationFailed, match=r"other\.jsonl"):
         check(path, [hms_app])
+
+
+class Busy(History):
+    """A history of a log that goes on while it is read: when its events are first looked at, there are more of them."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(log)
+        self._log = log
+        self._more = True
+
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return the bounds, after a node has decided some more."""
+        if topic == EVENTS and self._more:
+            self._more = False
+            await count(self._log, 10, actors=1)
+        return await super().bounds(topic, partition)
+
+
+def test_a_history_taken_while_the_log_goes_on_holds(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10)
+        assert await export(Busy(log), "counter/0", tmp_path / "counter.jsonl") == 12
+        await log.close()
+
+    asyncio.run(main())
+    assert check(tmp_path / "counter.jsonl", [counters]).divergences == []
 
 
 @pytest.mark.parametrize("kept", [1, -1])

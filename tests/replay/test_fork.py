@@ -1,12 +1,18 @@
 """The past goes on otherwise, in a log of its own: hms replay fork."""
 
+import asyncio
+import importlib
 import json
+import sqlite3
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from hms.core.client import connect
+from hms.core.log import open_log
 from hms.replay.fork.compare import Deviation, is_moved
 from hms.replay.past.changes import Change
 
@@ -46,6 +52,29 @@ def test_a_fork_from_long_before_the_log_was_begun_does_not_live_through_the_yea
     found = forked(hms, shop_log, tmp_path / "fork.db", "2001-01-01")
     assert found["deviations"] == [], "the last input was decided after it came, and is in both"
     assert found["at"] > at_event(hms, shop_log, "account/anna", 0)[:10]
+
+
+def test_what_reality_has_not_handled_is_no_recorded_input(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    copy, shop = tmp_path / "copy.db", importlib.import_module(shops.MODULE)
+    with closing(sqlite3.connect(shop_log.removeprefix("sqlite:"))) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+
+    async def tell() -> None:
+        log = await open_log(f"sqlite:{copy}")
+        async with connect(log, name="till") as till:
+            await till.tell(shop.account("anna"), shop.Deposit(cents=1_000))
+        await log.close()
+
+    asyncio.run(tell())
+    found = forked(hms, f"sqlite:{copy}", tmp_path / "fork.db", at_event(hms, shop_log, "account/anna", 9))
+    assert found["deviations"] == [], "the node was killed before it came to the last message"
+
+
+def test_a_fork_does_not_end_before_it_begins(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    order = ("--at", "-1s", "--until", "-2s", "--app", shops.APP, "--log", shop_log)
+    code, _, err = hms("replay", "fork", str(tmp_path / "fork.db"), *order)
+    assert code == 2
+    assert "expected --until after --at" in err
 
 
 @pytest.mark.parametrize("at", ["2100-01-01", "1969-12-31", "-99999999999w"])
