@@ -160,6 +160,9 @@ async def compact(
         archiver = await Archiver.open(await archive_url(log, archive), log, owner=_owner())
         policy = _policy(archiver.folder, keep, disk_max, log_kept)
         items: list[dict[str, Any]] = []
+        kinds = {file.type for file in await archiver.files()}
+        for name in sorted(policy.keep.keys() - kinds - {"*"}):
+            say(f"{name}: nothing of that type is archived")
         for shard in range(log.partitions):
             writer = archiver.writer(shard, (await last_commit(log, shard)).epoch)
             await archiver.catch_up(writer)

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from ...core.errors import ValidationFailed
 from .disk import Disk
 from .errors import ArchiveDamaged
-from .manifest import FORMAT, Value
+from .manifest import FORMAT, Value, reason
 from .read_me import README
 
 IDENTITY: Final = "archive.json"
@@ -57,7 +57,9 @@ class Folder:
         try:
             return Identity.model_validate_json(text)
         except ValueError as error:
-            raise ArchiveDamaged(f"{self.identity}: expected what an archive says of itself, got {error}") from error
+            raise ArchiveDamaged(
+                f"{self.identity}: expected what an archive says of itself, got {reason(error)}"
+            ) from error
 
     def make(self, disk: Disk, partitions: int) -> Identity:
         """Make an archive here, unless somebody else does so at the same time; return which one it is now."""

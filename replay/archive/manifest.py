@@ -7,7 +7,7 @@ are exclusive at the end; instants are microseconds UTC.
 import hashlib
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 FORMAT: Final = 1
 SNAPSHOTS_KEPT: Final = 60
@@ -163,6 +163,14 @@ class Manifest(Value):
     def encoded(self) -> bytes:
         """Return the bytes of its file."""
         return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+def reason(error: Exception) -> str:
+    """Return in one line why something could not be read as what it should be."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+    return str(error)
 
 
 def sha256(data: bytes | memoryview) -> str:

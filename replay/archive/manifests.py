@@ -13,7 +13,7 @@ from ...core.errors import OutsideError
 from .disk import Disk
 from .errors import ArchiveDamaged, ArchiveFenced
 from .folder import Folder
-from .manifest import Kind, Manifest, sha256
+from .manifest import Kind, Manifest, reason, sha256
 from .shard_state import ShardState
 
 _NAME: Final = re.compile(r"(\d{12})\.json")
@@ -166,7 +166,9 @@ def _read(path: Path) -> tuple[Manifest, str]:
         data = path.read_bytes()
         return Manifest.model_validate_json(data), sha256(data)
     except (OSError, ValueError) as error:
-        raise ArchiveDamaged(f"{path}: expected a manifest, got {error}; restore the archive from a backup") from error
+        raise ArchiveDamaged(
+            f"{path}: expected a manifest, got {reason(error)}; restore the archive from a backup"
+        ) from error
 
 
 def _fenced(shard: int, epoch: int, newer: int) -> ArchiveFenced:

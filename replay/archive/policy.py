@@ -7,7 +7,7 @@ from pydantic import ConfigDict, ValidationError
 
 from ...core.errors import ValidationFailed
 from .folder import Folder
-from .manifest import ArchivedFile, Value
+from .manifest import ArchivedFile, Value, reason
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -85,7 +85,7 @@ def read_policy(folder: Folder) -> Policy:
     try:
         return Policy.model_validate_json(text).checked()
     except ValidationError as error:
-        raise ValidationFailed(f"{folder.policy}: expected a policy, got {error}") from error
+        raise ValidationFailed(f"{folder.policy}: expected a policy, got {reason(error)}") from error
 
 
 def duration_us(text: str) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...core.private_folder import make_private
+from ..archive.manifest import reason
 from .errors import NotAProof
 
 
@@ -50,7 +51,7 @@ def recall(path: Path) -> Memory | None:
         return None
     except (ValidationError, ValueError) as error:
         raise NotAProof(
-            f"{path}: expected what an earlier `hms audit verify` wrote: {error}; move it away to begin anew"
+            f"{path}: expected what an earlier `hms audit verify` wrote: {reason(error)}; move it away to begin anew"
         ) from error
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, ValidationError
 
 from ...schemas import FRAME_BYTES, Contract, ContractError, Envelope, Unknown
+from ..archive.manifest import reason
 from .errors import NotAProof
 from .keys import PublicKey
 from .note import Note, parse
@@ -85,7 +86,9 @@ def read_proof(text: str) -> Proof:
     try:
         return Proof.model_validate(json.loads(text))
     except (ValidationError, ValueError, RecursionError) as error:
-        raise NotAProof(f"expected a proof as `hms audit prove` writes it, got something else: {error}") from None
+        raise NotAProof(
+            f"expected a proof as `hms audit prove` writes it, got something else: {reason(error)}"
+        ) from None
 
 
 def check(proof: Proof, trust: Trust | None) -> Proved:

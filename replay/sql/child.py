@@ -73,7 +73,16 @@ class Child:
         return connection
 
     def define(self, order: dict[str, Any]) -> None:
-        """Take tables, in the place of all before, and views over them."""
+        """Take tables, in the place of all before, and views over them; say which file of the archive cannot be read."""
+        try:
+            self._define(order)
+        except self._error as error:
+            said = str(error).partition("\n")[0]
+            write(self._out, refused=f"{said}; `hms archive verify` names all that is wrong with the archive")
+        else:
+            write(self._out, ok=True)
+
+    def _define(self, order: dict[str, Any]) -> None:
         for name in self._tables.keys() - order["tables"].keys():
             self._connection.unregister(name)
             del self._tables[name]
@@ -88,7 +97,6 @@ class Child:
             if self._views.get(name) != body:
                 self._connection.execute(statement)
                 self._views[name] = body
-        write(self._out, ok=True)
 
     def names(self, order: dict[str, Any]) -> None:
         """Say what a query reads, or why it is refused."""

@@ -152,6 +152,9 @@ def test_the_commands_archive_show_verify_merge_and_restore(log_file: str, tmp_p
     assert {"archive", "archive disk"} <= {one["name"] for one in json.loads(doctor.stdout)}
     compacted = hms("archive", "compact", *log, "--keep", "counters.Add=0s", "-o", "json")
     assert sum(one["expired"] for one in json.loads(compacted.stdout)) > 0
+    assert "nothing of that type" not in compacted.stderr
+    mistyped = hms("archive", "compact", *log, "--keep", "counters.Ad=0s")
+    assert "counters.Ad: nothing of that type is archived" in mistyped.stderr
     assert hms("archive", "compact", *log, "--keep", "counters.Add").returncode != 0
     assert hms("archive", "verify", *log).returncode == 0
     victim = next((tmp_path / "archive" / "data").glob("type=hms.Commit/*/*.parquet"))

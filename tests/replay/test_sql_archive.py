@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hms.core.errors import PositionTrimmed
+from hms.core.errors import HmsError, PositionTrimmed
 from hms.core.log.port import EVENTS
 from hms.replay.history import History
 from hms.replay.sql.session import Session
@@ -44,6 +44,20 @@ def test_archive_and_tail_together_are_the_log(tmp_path: Path) -> None:
             assert await rows(both, "SELECT count(DISTINCT envelope.id) = count(*) AS whole FROM counters.added") == [
                 {"whole": True}
             ]
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_of_the_archive_that_was_cut_short_is_named(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10)
+        archive = await run_archive(tmp_path / "archive", log)
+        path = archive.path(archive.files(EVENTS, "counters.Added")[0])
+        path.write_bytes(path.read_bytes()[:100])
+        with pytest.raises(HmsError, match=f"{path.name}.*hms archive verify"):
+            async with Session(History(log, archive), archive, SMALL) as session:
+                await rows(session, ADDED)
         await log.close()
 
     asyncio.run(main())
