@@ -54,9 +54,12 @@ async def _lag(log: Log, archive: "Archive", shard: int) -> int:
 
 
 def archive_item(archive: "Archive", shards: Iterable[Item], now_us: int) -> Item:
-    """Return the whole archive in one object."""
+    """Return the whole archive in one object; its age is that of the shard that has waited longest, if one is behind."""
     shards = list(shards)
     newest_us = max(item["written_us"] for item in shards)
+    since_us = min(
+        (item["written_us"] or archive.identity.made_us for item in shards if item["lag"]), default=newest_us
+    )
     return {
         "archive": str(archive.folder.root),
         "id": archive.identity.id,
@@ -65,7 +68,7 @@ def archive_item(archive: "Archive", shards: Iterable[Item], now_us: int) -> Ite
         "tombstones": len(archive.tombstones()),
         "gaps": len(archive.gaps()),
         "lag": sum(item["lag"] for item in shards),
-        "age_s": (now_us - newest_us) / 1e6 if newest_us else None,
+        "age_s": (now_us - since_us) / 1e6 if since_us else None,
     }
 
 

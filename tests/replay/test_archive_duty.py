@@ -9,12 +9,14 @@ from random import Random
 import pytest
 
 from hms import connect
+from hms.console.cli.archive_status import archive_item, shard_items
 from hms.core.address import Address
 from hms.core.clock import SystemClock
 from hms.core.log import EVENTS, Log
 from hms.core.log.open import open_log
 from hms.core.log.simulated import SimulatedBroker
 from hms.core.runtime.node import Node
+from hms.replay.archive.archiver import Archiver
 from hms.replay.archive.cold import ColdHistory
 from hms.replay.archive.disk import Disk
 from hms.replay.archive.duty import ArchiveDuty
@@ -23,7 +25,7 @@ from hms.replay.archive.reader import Archive
 from hms.replay.archive.trust import Trust
 
 from ..command import HMS
-from .archived import Add, archived, count, counters, everything, filled, make_log
+from .archived import Add, archived, count, counters, everything, filled, make_log, run_archive
 
 
 async def wait_archived(log: Log, root: Path) -> Archive:
@@ -117,6 +119,28 @@ def test_two_nodes_prove_to_each_other_that_they_see_one_folder_and_a_third_else
         assert "node three does not archive there" in await trusts["one"].doubt()
         assert "does not see what node" in await trusts["three"].doubt()
         assert "node one does not see what node three wrote there" in await trusts["one"].doubt()
+
+    asyncio.run(main())
+
+
+def test_the_age_of_an_archive_is_that_of_the_shard_that_waits(tmp_path: Path) -> None:
+    """One shard's owner cannot write; the others' manifests are as new as ever."""
+
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 10)
+        archive = await run_archive(tmp_path / "archive", log)
+        first_us = archive.state(0).written_us
+        await count(log, 10)
+        await (await Archiver.open(str(tmp_path / "archive"), log, owner="test")).run([1])
+        await archive.refresh()
+        items = await shard_items(log, archive)
+        assert items[0]["lag"] > 0 == items[1]["lag"]
+        assert archive_item(archive, items, first_us + 7_000_000)["age_s"] == 7.0
+        (archive.folder.manifests(0)).rename(tmp_path / "away")
+        never = await Archive.open(tmp_path / "archive")
+        made_us = never.identity.made_us
+        assert archive_item(never, await shard_items(log, never), made_us + 9_000_000)["age_s"] == 9.0
+        await log.close()
 
     asyncio.run(main())
 
