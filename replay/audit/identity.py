@@ -1,12 +1,13 @@
 """What a log is called in its checkpoints: drawn once, kept in its settings; a log that was rebuilt is called what it was."""
 
 import secrets
+from collections import Counter
 from typing import Final
 
 from ...core.log.port import Log
 from ..history import History
 from .note import origin_of
-from .trail import Recorded, Trail, newest
+from .trail import Recorded, Trail, newest, pending
 
 SETTING: Final = "audit-id"
 
@@ -29,12 +30,14 @@ async def make_log_id(log: Log, history: History) -> str:
 
 
 async def _in_checkpoints(history: History) -> str | None:
+    """Return the name in most shards' checkpoints: anybody may have sent one with another."""
     trail = Trail()
+    recorded = await pending(history, trail, await history.as_of(), {})
     for shard in range(history.partitions):
         found = await newest(history, trail, shard, wanted=lambda one: _name_in(one) is not None)
-        if found is not None:
-            return _name_in(found)
-    return None
+        recorded += [found] if found is not None else []
+    names = Counter(name for one in recorded if (name := _name_in(one)) is not None)
+    return names.most_common(1)[0][0] if names else None
 
 
 def _name_in(found: Recorded) -> str | None:

@@ -74,8 +74,7 @@ async def pending(history: History, trail: Trail, as_of: AsOf, since: dict[int, 
         {partition_of(trail_address(number), history.partitions) for number in range(history.partitions)}
     ):
         end = as_of.positions[AUDIT_LANE, shard]
-        start, _ = await history.bounds(AUDIT_LANE, shard)
-        async for records in history.records(AUDIT_LANE, shard, max(start, since.get(shard, start)), end):
+        async for records in history.left(AUDIT_LANE, shard, since.get(shard, 0), end):
             found += trail.of(stored for stored in records if stored.key.startswith(TRAIL_KEY))
     return found
 

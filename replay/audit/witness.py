@@ -30,6 +30,8 @@ def _post(url: str, note: str) -> None:
     except HTTPError as error:
         with error:
             raise OSError(f"{url}: expected an answer of 200, got {error.code} {error.reason}") from error
+    except OSError as error:
+        raise OSError(f"{url}: {getattr(error, 'reason', error)}") from error
     except (HTTPException, ValueError) as error:
         raise OSError(f"{url}: expected an answer as HTTP has them, got {type(error).__name__}: {error}") from error
 

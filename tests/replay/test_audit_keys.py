@@ -13,7 +13,7 @@ import pytest
 
 from hms.actors.app import hms_app
 from hms.core.client import connect
-from hms.core.log.port import Draft, Log
+from hms.core.log.port import EVENTS, Draft, Log
 from hms.core.log.sqlite.log import SqliteLog
 from hms.core.runtime.node import Node
 from hms.replay.audit.errors import NotAProof
@@ -158,6 +158,8 @@ def test_a_witness_that_sends_one_elsewhere_or_talks_nonsense_was_not_told(made:
         push(url, made.notes[0].whole)
     with pytest.raises(OSError, match="expected an answer as HTTP has them"):
         push("http://127.0.0.1:port/", made.notes[0].whole)
+    with pytest.raises(OSError, match=r"http://127\.0\.0\.1:1/"):
+        push("http://127.0.0.1:1/", made.notes[0].whole)
 
 
 def test_a_line_that_was_cut_short_in_a_witness_s_file_spoils_no_other_and_is_named(made: Made, tmp_path: Path) -> None:
@@ -227,3 +229,17 @@ def test_a_log_that_lost_its_settings_is_called_what_its_checkpoints_call_it(mad
         return found
 
     assert asyncio.run(main()) == (made.log, made.log, made.log)
+
+
+def test_checkpoints_that_no_node_has_handled_yet_name_a_log_too(made: Made, tmp_path: Path) -> None:
+    """Signed, archived and restored before any node ran again."""
+
+    async def main() -> str | None:
+        bare = await SqliteLog.open(tmp_path / "bare.db", partitions=PARTITIONS)
+        for place, records in made.records.items():
+            await bare.append([Draft(*place, one.key, one.value) for one in records if place[0] != EVENTS])
+        found = await log_id(bare, History(bare))
+        await bare.close()
+        return found
+
+    assert asyncio.run(main()) == made.log
