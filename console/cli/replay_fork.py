@@ -22,18 +22,17 @@ from .instants import instant_us
 from .options import DEFAULTS, Options
 from .plain_value import instant_of_us, plain
 from .replay_options import AppsOption, apps_named, history_of
-from .show import Columns, say, show_list, show_one, text
+from .replay_state import value_text
+from .show import Columns, say, show_list, show_one
 
 RECORDED, NONE = "recorded", "none"
 MINUTE_US: Final = 60_000_000
 COLUMNS: Final[Columns] = {
     "ACTOR": "actor",
     "FIELD": "field",
-    "REALITY": lambda item: _side(item, "reality"),
-    "FORK": lambda item: _side(item, "fork"),
+    "REALITY": lambda item: value_text(item, "reality"),
+    "FORK": lambda item: value_text(item, "fork"),
 }
-SIDE_CHARS: Final = 80
-"""So much of each value for people, so that the two stand side by side."""
 
 
 def fork(
@@ -147,11 +146,6 @@ def _deviation_item(one: Deviation) -> dict[str, Any]:
     values = {"reality": one.change.before, "fork": one.change.after}
     shown = {name: plain(value) for name, value in values.items() if value is not ABSENT}
     return {"actor": one.actor, "field": one.change.field, **shown}
-
-
-def _side(item: Mapping[str, Any], name: str) -> str:
-    shown = text(item[name]) if name in item else "(absent)"
-    return shown if len(shown) <= SIDE_CHARS else shown[: SIDE_CHARS - 1] + "…"
 
 
 def _show(item: Mapping[str, Any], options: Options) -> None:

@@ -14,6 +14,7 @@ from ...core.runtime.installed import Behaviours
 from ...replay.history import History
 from ...replay.opened import opened
 from ...replay.past.moment import Moment, moment_of
+from .exit_codes import Exit, Stop
 from .instants import instant_us
 from .log_address import check_there
 from .opened import quiet, reading
@@ -65,4 +66,6 @@ async def moment_named(history: History, shard: int, text: str | None) -> Moment
         return await moment_of(history, shard)
     if text.startswith("@") and text[1:].isdecimal():
         return await moment_of(history, shard, offset=int(text[1:]))
+    if text.startswith("@"):
+        raise Stop(Exit.USAGE, f"expected @OFFSET such as @12, the place of an event in hms.events/{shard}, got {text}")
     return await moment_of(history, shard, at_us=instant_us(text, time.time_ns() // 1_000))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ...core.log.port import Stored
 from ...replay.past.actor import BEGINNING, Difference, Past
@@ -39,6 +40,8 @@ CHANGE_COLUMNS: Final[Columns] = {
     "TO": lambda item: value_text(item, "to"),
 }
 
+SIDE_CHARS: Final = 80
+
 
 async def state(
     actor: str,
@@ -46,7 +49,8 @@ async def state(
     *,
     at: When = None,
     offset: Annotated[
-        int | None, Parameter(help="Of hms.events in the actor's shard: that event is the last one")
+        int | None,
+        Parameter(validator=Number(gte=0), help="Of hms.events in the actor's shard: that event is the last one"),
     ] = None,
     app: AppsOption = (),
     archive: ArchiveOption = None,
@@ -61,7 +65,7 @@ async def state(
     """
     if at is not None and offset is not None:
         raise Stop(Exit.USAGE, "expected --at or --offset, got both")
-    if "*" in actor or "?" in actor:
+    if _is_pattern(actor):
         await _show_many(actor, at, offset, app, archive, options)
         return
     past_apps = apps_named(app)
@@ -73,6 +77,10 @@ async def state(
     if found is None:
         raise Stop(Exit.NOT_FOUND, f"{actor} had no event by then; `hms event list --actor {actor}` shows when it had")
     show_state(actor_item(found), options)
+
+
+def _is_pattern(actor: str) -> bool:
+    return "*" in actor or "?" in actor
 
 
 async def _show_many(
@@ -103,6 +111,8 @@ async def diff(
     --from left out means before its first event, --to left out now. JSON: `actor, from, to, changes[] of field, from, to,
     events[] of offset, at, type, id, caused_by, data`; a field that was not there is left out. Writes nothing.
     """
+    if _is_pattern(actor):
+        raise Stop(Exit.USAGE, f"expected one actor such as component/web, got the pattern {actor!r}")
     past_apps = apps_named(app)
     async with history_of(options.url, archive) as history:
         past = Past(history, past_apps)
@@ -192,5 +202,6 @@ def _show_difference(item: dict[str, Any], options: Options) -> None:
 
 
 def value_text(item: Item, side: str) -> str:
-    """Return one side of a change for people."""
-    return text(item[side]) if side in item else "(absent)"
+    """Return one side of a change for people, cut so that the two stand side by side."""
+    shown = text(item[side]) if side in item else "(absent)"
+    return shown if len(shown) <= SIDE_CHARS else shown[: SIDE_CHARS - 1] + "…"

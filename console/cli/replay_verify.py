@@ -85,6 +85,8 @@ def _sentence(found: Verification) -> str:
     checked = sum(one.sends_checked for one in found.shards) + found.settled.checked
     unchecked = sum(one.sends_unchecked for one in found.shards) + found.settled.unchecked
     result = f"{found.divergence_count:,} came out otherwise" if found.divergence_count else "all came out as recorded"
+    if not inputs and not found.divergence_count:
+        return f"{commits:,} commits hold no input: there was nothing to decide"
     gone = f"; of {unchecked:,} what they sent can no longer be told" if unchecked else ""
     return (
         f"{inputs:,} inputs in {commits:,} commits decided again: {result}; sends of {checked:,} commits compared{gone}"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hms.console.cli.replay_state import value_text
 from hms.core.log.port import EVENTS
 from hms.replay.opened import opened
 from hms.replay.past.changes import ABSENT, changes
@@ -199,3 +200,22 @@ def test_promise_8_looking_at_the_past_writes_nothing(
     code, _, err = hms("replay", *command(), "--app", shops.APP, "--log", shop_log)
     assert code == 0, err
     assert shops.marks_of(shop_log) == before
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (("state", "account/anna", "--at", "@-1"), "expected @OFFSET such as @12"),
+        (("state", "account/anna", "--offset", "-1"), "Must be >= 0"),
+        (("diff", "account/*"), "expected one actor"),
+    ],
+)
+def test_what_names_no_place_is_a_usage_error(hms: Hms, shop_log: str, order: tuple[str, ...], words: str) -> None:
+    code, _, err = hms("replay", *order, "--app", shops.APP, "--log", shop_log)
+    assert code == 2
+    assert words in err
+
+
+def test_the_two_sides_of_a_long_change_stand_side_by_side() -> None:
+    assert len(value_text({"from": "x" * 1_000}, "from")) == 80
+    assert value_text({"from": None}, "to") == "(absent)"

@@ -300,3 +300,8 @@ def test_a_later_divergence_of_the_installed_code_breaks_the_promise_whatever_ol
     assert [one.code_version for one in found.first()] == ["old"]
     assert found.breaks_promise
     assert not Verification("newer", [shard], Settled([], 0, 0)).breaks_promise
+
+
+def test_where_nothing_was_to_be_decided_nothing_is_said_to_have_come_out(hms: Hms, shop_log: str) -> None:
+    order = ("--app", shops.APP, "--log", shop_log, "--since", "2100-01-01")
+    assert "there was nothing to decide" in hms("replay", "verify", *order)[2]
