@@ -180,6 +180,25 @@ def test_a_new_level_is_found_where_it_begins() -> None:
     assert change.after == pytest.approx(4, abs=0.6)
 
 
+@pytest.mark.parametrize("of", ["daily", "walk", "echo"])
+def test_what_moves_slowly_has_hardly_a_change_of_level(of: str) -> None:
+    counts = []
+    for seed in range(20):
+        shocks, values = noise(100, seed), np.zeros(100)
+        for place in range(1, 100):
+            values[place] = (1.0 if of == "walk" else 0.8) * values[place - 1] + shocks[place]
+        if of == "daily":
+            values = 30 * np.sin(np.arange(100) / 288 * 2 * np.pi + seed) + shocks
+        counts.append(len(change_points(points(values))))
+    assert np.mean(counts) <= 1
+
+
+def test_a_change_is_found_in_what_echoes_itself_too() -> None:
+    values = np.convolve(noise(101), [1, 0.5], "valid")
+    values[60:] += 6
+    assert [round(change.at_us / MINUTE_US, -1) for change in change_points(points(values))] == [60]
+
+
 def test_two_changes_are_found_one_after_the_other() -> None:
     values = noise(150, 2)
     values[50:] += 6
