@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from hms.replay.archive.policy import Policy
 from hms.replay.archive.reader import Archive
 from hms.replay.archive.snapshot import low_water
 from hms.replay.archive.upkeep import Upkeep
+from hms.replay.audit.export import export
 from hms.replay.audit.identity import log_id
 from hms.replay.audit.keys import KeyFolder, Signer
 from hms.replay.audit.reading import Reader
@@ -25,7 +27,7 @@ from hms.replay.audit.trust import Trust
 from hms.replay.audit.verify import Anchors, Result, verify
 from hms.replay.history import History
 
-from .archived import Add, counters
+from .archived import Add, counters, filled, run_archive
 from .test_archive_upkeep import checkpointed
 
 NOW_US = 4_000_000_000_000_000
@@ -78,6 +80,47 @@ def test_behind_what_was_deleted_by_policy_history_is_still_verified_and_signed(
         assert (result.findings, result.anchors, result.shards[0].first > 0) == ([], ["trusted keys"], True)
         assert len(await sign_all(log, history, [one])) == 1
         assert len(await sign_all(log, history, [two])) == 1  # a new host, who has to believe the one before
+        await log.close()
+
+    asyncio.run(main())
+
+
+async def trail(history: History, since_us: int = 0) -> list[dict[str, Any]]:
+    return [item async for item in export(history, since_us=since_us)]
+
+
+def test_the_trail_says_what_commits_know_of_messages_that_were_deleted_by_policy(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await filled(tmp_path / "log.db", 20)
+        before = await trail(History(log))
+        await run_archive(tmp_path / "archive", log)
+        archiver = await Archiver.open(str(tmp_path / "archive"), log, owner="test")
+        for shard in range(log.partitions):
+            policy = Policy(keep={"counters.Add": "0s"}, log_kept="0s")
+            await Upkeep(archiver, archiver.writer(shard, 9), policy=policy).run()
+        after = await trail(History(log, await Archive.open(tmp_path / "archive")))
+        assert [item["what"] for item in before] == ["counters.Add"] * 20
+        assert [_without_message(item) for item in before] == [_without_message(item) for item in after] != []
+        assert all(item["what"] is None and item["events"] for item in after)
+        await log.close()
+
+    asyncio.run(main())
+
+
+def _without_message(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, "what": None, "where": {**item["where"], "actor": None}}
+
+
+def test_the_trail_begins_behind_commits_that_were_deleted_by_policy_or_names_them(tmp_path: Path) -> None:
+    (one,) = KeyFolder(tmp_path / "one", "one").signers()
+
+    async def main() -> None:
+        log = await checkpointed(tmp_path / "log.db")
+        await signed(log, one)
+        history = await expired(log, tmp_path / "archive")
+        with pytest.raises(RangeExpired, match="deleted by policy"):
+            await trail(history)
+        assert await trail(history, NOW_US) == []
         await log.close()
 
     asyncio.run(main())
