@@ -25,8 +25,10 @@ class Disk:
             self.write(temporary, data)
             self.sync(temporary)
             made = self.link(temporary, path)
-        except OSError:
+        except OSError as error:
             self.unlink(temporary)  # or each try on a full disk would make it fuller
+            if error.filename is None:  # as when the disk is full: nobody knew then which
+                raise OSError(error.errno, error.strerror, str(path)) from error
             raise
         self.unlink(temporary)
         self.sync_folder(path.parent)
