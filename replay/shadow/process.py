@@ -88,8 +88,10 @@ class CandidateProcess:
         pipe.write(len(data).to_bytes(4, "big") + data)
         try:
             await asyncio.wait_for(pipe.drain(), STALL_S)
-        except (OSError, TimeoutError) as error:
-            raise await self._failed(f"took no more ({type(error).__name__})") from error
+        except TimeoutError as error:  # an OSError too
+            raise await self._failed(f"took nothing for {STALL_S:.0f} s: a decision that comes to no end?") from error
+        except OSError as error:
+            raise await self._failed("closed its pipe") from error
 
     async def finish(self) -> None:
         """Tell it that there is no more."""
@@ -102,7 +104,7 @@ class CandidateProcess:
             text = await asyncio.wait_for(self._stream(self._process.stdout).readline(), STALL_S)
             said = json.loads(text) if text else None
         except TimeoutError as error:
-            raise await self._failed(f"said nothing for {STALL_S:.0f} s") from error
+            raise await self._failed(f"said nothing for {STALL_S:.0f} s: a decision that comes to no end?") from error
         except (ValueError, RecursionError) as error:
             raise await self._failed(f"said what is no line of JSON: {error}") from error
         if said is None and await self._process.wait() != 0:
