@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from contextlib import suppress
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -158,7 +159,7 @@ class ShardWriter:
         times = table.column("appended_at").cast(pa.int64()).to_numpy()
         first, after = int(positions.min()), int(positions.max()) + 1
         name = f"{topic}-{self.shard}-{first}-{after}-{self._token}{secrets.token_hex(2)}.parquet"
-        path = self.folder.data / f"type={type_name}" / f"date={date}" / name
+        path = self.folder.data / f"type={_in_path(type_name)}" / f"date={date}" / name
         if not self.disk.put(path, data):
             raise FileExistsError(17, "a file of that name is there, which nobody else can have made", str(path))
         return ArchivedFile(
@@ -210,6 +211,11 @@ def by_day(table: pa.Table) -> list[tuple[str, pa.Table]]:
     if len(found) == 1:
         return [(_date(int(found[0])), table)]
     return [(_date(int(day)), table.filter(pa.array(days == day))) for day in found]
+
+
+def _in_path(type_name: str) -> str:
+    """Return a type's name as a folder may be called: whoever writes a schema calls it what he likes, `../..` or worse."""
+    return quote(type_name, safe="")[:200]
 
 
 def _date(day: int) -> str:

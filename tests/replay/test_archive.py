@@ -1,4 +1,5 @@
 import asyncio
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hms.core.errors import ValidationFailed
-from hms.core.log import EVENTS, NORMAL, OUTBOX, Draft
+from hms.core.log import EVENTS, NORMAL, OUTBOX, SCHEMAS, Draft
 from hms.core.log.open import open_log
 from hms.replay.archive.archiver import Archiver
 from hms.replay.archive.binding import SETTING, bound_archive
@@ -15,8 +16,10 @@ from hms.replay.archive.manifests import ArchiveMoved
 from hms.replay.archive.parallel import archive_once
 from hms.replay.archive.reader import Archive
 from hms.replay.columns import UNREADABLE
+from hms.schemas import Contract, Envelope
+from hms.schemas.foreign import ForeignType
 
-from .archived import archived, count, everything, filled, make_log, run_archive
+from .archived import Added, archived, count, everything, filled, make_log, run_archive
 
 
 def test_what_is_archived_is_the_log_record_by_record_and_byte_by_byte(tmp_path: Path) -> None:
@@ -89,6 +92,31 @@ def test_what_cannot_be_read_is_archived_with_its_bytes(tmp_path: Path) -> None:
         await log.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["../../../../evil/X", "a/b.C", "x" * 400, "with\nline.X"])
+def test_a_type_that_somebody_called_like_a_path_stays_in_the_archive(tmp_path: Path, name: str) -> None:
+    async def main() -> None:
+        (tmp_path / "deep").mkdir()
+        log = await make_log(tmp_path / "deep" / "log.db", 1)
+        contract = Contract()
+        known = contract.register(Added, "counters.Added")
+        schema = ForeignType(json.dumps({**json.loads(known.schema_json), "name": name}))
+        stranger = schema.encode(
+            {"amount": 1, "note": None}, Envelope("1", "client/x", "counter/1", schema.name, 1, "1")
+        )
+        await log.append([Draft(SCHEMAS, 0, str(schema.schema_id).encode(), schema.schema_json.encode())])
+        await log.append([Draft(NORMAL, 0, b"counter/1", stranger)])
+        archive = await run_archive(tmp_path / "deep" / "archive", log)
+        (file,) = archive.files(NORMAL)
+        assert file.type in {name, name.strip()}
+        inside = archive.path(file).resolve().relative_to(archive.folder.data.resolve())
+        assert len(inside.parts) == 3
+        assert (await archived(archive))[NORMAL, 0] == (await everything(log))[NORMAL, 0]
+        await log.close()
+
+    asyncio.run(main())
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
 
 
 def test_headers_are_archived_as_they_came(tmp_path: Path) -> None:
