@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from .confinement import confine, end_with_parent, limit_cpu, limit_memory
@@ -100,22 +101,16 @@ class Child:
 
     def names(self, order: dict[str, Any]) -> None:
         """Say what a query reads, or why it is refused."""
-        try:
-            write(self._out, ok=True, names=check(self._connection, order["sql"]))
-        except QueryRefused as error:
-            write(self._out, refused=str(error))
+        self._guarded(lambda: write(self._out, ok=True, names=check(self._connection, order["sql"])))
 
     def query(self, order: dict[str, Any]) -> None:
         """Run one query; refusals and ends are answers."""
         limit_cpu(self._cpu_s)
+        self._guarded(lambda: self._run(order))
+
+    def _guarded(self, do: Callable[[], None]) -> None:
         try:
-            check(self._connection, order["sql"])
-            self._connection.execute("BEGIN TRANSACTION READ ONLY")
-            try:
-                self._answer(order["sql"], order["parameters"])
-            finally:
-                with contextlib.suppress(self._error):
-                    self._connection.execute("ROLLBACK")
+            do()
         except QueryRefused as error:
             write(self._out, refused=str(error))
         except MemoryError:
@@ -123,6 +118,15 @@ class Child:
         except self._error as error:
             name = type(error).__name__
             write(self._out, **{"stopped": "memory"} if name == "OutOfMemoryException" else {"refused": str(error)})
+
+    def _run(self, order: dict[str, Any]) -> None:
+        check(self._connection, order["sql"])
+        self._connection.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            self._answer(order["sql"], order["parameters"])
+        finally:
+            with contextlib.suppress(self._error):
+                self._connection.execute("ROLLBACK")
 
     def _answer(self, sql: str, parameters: dict[str, Any]) -> None:
         sql = _INSTEAD.get(" ".join(sql.strip().rstrip(";").lower().split()), sql)

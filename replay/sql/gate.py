@@ -26,11 +26,13 @@ _EXPECTED: Final = "expected exactly one SELECT statement, which only reads"
 
 
 def check(connection: "DuckDBPyConnection", sql: str) -> Names:
-    """Return what a query reads; raises `QueryRefused` for anything but one SELECT that only reads."""
+    """Return what a query reads; raises `QueryRefused` for anything but one SELECT that only reads, `duckdb.Error` beyond that."""
     import duckdb  # noqa: PLC0415 - in the child only
 
     try:
         statements = connection.extract_statements(sql)
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise QueryRefused(str(error)) from error
     if len(statements) != 1:

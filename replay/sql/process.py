@@ -19,6 +19,9 @@ START_S: Final = 30
 _ENVIRONMENT: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "HMS_TRACEBACK")
 """All that the child is told of this process's environment: what is left out may be a password."""
 
+_FRUGAL: Final = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system", "ARROW_IO_THREADS": "1"}
+"""Else every thread reserves 64 MB of address space and Arrow a gigabyte, of what is meant for rows."""
+
 
 class Process:
     """One child. A query that is cancelled, or runs out of time, takes its child with it."""
@@ -37,7 +40,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=LINE_BYTES_MAX,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL,
             cwd="/",
             start_new_session=True,  # Ctrl-C is for the session, which ends the query
         )

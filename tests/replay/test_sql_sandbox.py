@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -14,9 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hms.core.log.open import open_log
+from hms.replay.history import History
+from hms.replay.sql.child import OVERHEAD_MB
 from hms.replay.sql.errors import QueryRefused, QueryStopped
-from hms.replay.sql.limits import Limits
+from hms.replay.sql.limits import MB, Limits
 from hms.replay.sql.process import Process
+from hms.replay.sql.session import Session
+from hms.schemas import Event
+
+from .written import Writer
+
+
+class Deposited(Event):
+    cents: int
 
 
 @pytest.fixture
@@ -153,6 +166,36 @@ def test_a_parameter_that_is_missing_or_one_too_many_is_refused(folder: Path) ->
 def test_a_query_that_needs_too_much_memory_is_ended(folder: Path, sql: str) -> None:
     with pytest.raises(QueryStopped, match="256 MB"):
         with_process(folder, lambda process: answer(process, sql), Limits(256, 60_000, 1))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space is limited on Linux")
+def test_threads_reserve_next_to_nothing_of_what_a_query_may_use() -> None:
+    def room_bytes() -> int:
+        (child,) = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+        used = int(Path(f"/proc/{child}/statm").read_text().split()[0]) * resource.getpagesize()
+        return resource.prlimit(int(child), resource.RLIMIT_AS)[0] - used
+
+    async def main() -> int:
+        log = await open_log("simulated:")
+        await Writer(log).write("bank.Deposited", Deposited(cents=7), source="account/anna")
+        async with Session(History(log), limits=Limits(256, 20_000, 2)) as session:
+            answer = await session.ask("SELECT date_trunc('day', events.appended_at) FROM events, deposited ORDER BY 1")
+            assert sum([batch.num_rows async for batch in answer.batches]) > 0
+            room = room_bytes()
+        await log.close()
+        return room
+
+    assert asyncio.run(main()) > (256 + OVERHEAD_MB) * 9 // 10 * MB
+
+
+@pytest.mark.parametrize("sql", ["SELECT " + "(" * 3_000 + "1" + ")" * 3_000, "SELECT " + " + ".join(["1"] * 20_000)])
+def test_a_query_that_is_nested_too_deeply_says_so(folder: Path, sql: str) -> None:
+    async def use(process: Process) -> None:
+        for _ in range(2):
+            with pytest.raises(QueryRefused, match=r"expression depth|nested too deeply"):
+                await answer(process, sql)
+
+    with_process(folder, use, Limits(128, 20_000, 2))
 
 
 @pytest.mark.parametrize(
