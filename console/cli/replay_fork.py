@@ -27,6 +27,7 @@ from .show import Columns, say, show_list, show_one
 
 RECORDED, NONE = "recorded", "none"
 MINUTE_US: Final = 60_000_000
+DAY_US: Final = 86_400_000_000
 COLUMNS: Final[Columns] = {
     "ACTOR": "actor",
     "FIELD": "field",
@@ -83,9 +84,11 @@ def fork(
         taken = from_its_beginning(taken)
         at_us = taken.cut.at_us
     world = ForkWorld(taken, apps, seed=seed)
-    more = [due for path in files for due in injected(path, world.behaviours.contract, at_us, taken.partitions)]
+    more = [due for path in files for due in injected(path, world.behaviours, at_us, taken.partitions)]
     recorded = [Due.of(one) for one in taken.outside] if inputs == RECORDED else []
     until_us = _last_us(at_us, recorded, more, now_us) if end_us is None else end_us
+    if until_us - at_us > DAY_US:
+        say(f"goes on for {(until_us - at_us) / DAY_US:,.0f} days; a day of virtual time takes about a minute")
     world.run([*recorded, *more], until_us)
     write_log(file, world.copy())
     found = asyncio.run(_compare(options.url, archive, file, world, taken, until_us))

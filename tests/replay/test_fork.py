@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from hms.core.client import connect
+from hms.core.errors import ValidationFailed
 from hms.core.log import open_log
+from hms.core.runtime.installed import Behaviours
 from hms.replay.fork.compare import Deviation, is_moved
+from hms.replay.fork.inject import injected
 from hms.replay.past.changes import Change
 
 from ..command import HMS
@@ -168,9 +171,37 @@ def test_a_file_that_is_there_is_never_written_over(hms: Hms, tmp_path: Path, sh
     assert "is there already" in err
 
 
-def test_a_message_that_no_app_takes_is_refused_with_its_line(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+DEPOSIT = {"to": "account/anna", "type": f"{shops.MODULE}.Deposit", "data": {"cents": 1}}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({**DEPOSIT, "type": "no.Such"}, "there is no 'no.Such'"),
+        ({**DEPOSIT, "type": f"{shops.MODULE}.Deposited"}, "is no message"),
+        ({**DEPOSIT, "data": {"cents": "one"}}, "cents: Input should be a valid integer"),
+        ({**DEPOSIT, "to": "client/anna"}, "no app here has an actor client/anna"),
+        ({**DEPOSIT, "to": 5}, "to: Input should be a valid string"),
+        ({**DEPOSIT, "after": 5}, "after: Extra inputs are not permitted"),
+        ({**DEPOSIT, "after_ms": -1}, "after_ms: Input should be greater than or equal to 0"),
+        ({**DEPOSIT, "at": "2001-01-01T00:00:00Z"}, "it comes before the cut"),
+        ({**DEPOSIT, "priority": "urgent"}, "there is no 'urgent'"),
+        ([DEPOSIT], "Input should be an object"),
+    ],
+)
+def test_a_line_that_is_no_message_of_the_apps_is_refused_with_what_is_wrong(
+    tmp_path: Path, shop_folder: Path, line: object, words: str
+) -> None:
     file = tmp_path / "wrong.jsonl"
-    file.write_text('{"to": "account/anna", "type": "no.Such", "data": {}}\n')
+    file.write_text(f"\n{json.dumps(line)}\n")
+    with pytest.raises(ValidationFailed, match=rf"wrong\.jsonl:2.*{words}"):
+        injected(file, Behaviours([shops.shop()]), 1_700_000_000_000_000, shops.PARTITIONS)
+    assert shop_folder.is_dir()
+
+
+def test_a_file_of_other_bytes_is_no_file_of_messages(hms: Hms, tmp_path: Path, shop_log: str) -> None:
+    file = tmp_path / "wrong.jsonl"
+    file.write_bytes(b"\xff\xfe")
     code, _, err = hms(
         *("replay", "fork", str(tmp_path / "fork.db"), "--at", "-1s", "--inputs", str(file)),
         *("--app", shops.APP, "--log", shop_log),
