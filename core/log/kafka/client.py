@@ -5,10 +5,12 @@ looking for it, and a deleted topic would be back, empty and with the wrong sett
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
+from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.protocol.metadata import MetadataRequest
 
 from .failures import FAILURES
@@ -16,6 +18,17 @@ from .failures import FAILURES
 
 class Client(AIOKafkaClient):  # type: ignore[misc] # it has no types
     """Connections to the brokers of a cluster, and its metadata."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.on_lost: set[Callable[[], None]] = set()
+        """Called when a connection broke: the broker may have ended."""
+
+    def _on_connection_closed(self, conn: AIOKafkaConnection, reason: CloseReason | None) -> None:
+        super()._on_connection_closed(conn, reason)
+        if reason in (CloseReason.CONNECTION_BROKEN, CloseReason.CONNECTION_TIMEOUT):
+            for call in [*self.on_lost]:
+                call()
 
     async def _metadata_update(self, cluster_metadata: ClusterMetadata, topics: Iterable[str]) -> bool:
         brokers = [broker.nodeId for broker in self.cluster.brokers()]

@@ -51,17 +51,17 @@ class Places:
     def __init__(self, address: KafkaAddress, partitions: int) -> None:
         self._counts = dict.fromkeys(CO_PARTITIONED, partitions) | {SCHEMAS: 1}
         self.names = {topic: address.topic(topic) for topic in self._counts}
-        self._known = {(topic, number) for topic, count in self._counts.items() for number in range(count)}
+        self.known = {(topic, number) for topic, count in self._counts.items() for number in range(count)}
 
     def check_place(self, topic: str, partition: int) -> None:
         """Raise `ValidationFailed` for a partition that is not there."""
-        if (topic, partition) not in self._known:
+        if (topic, partition) not in self.known:
             counts = ", ".join(f"{name}/0-{count - 1}" for name, count in self._counts.items())
             raise ValidationFailed(f"{topic}/{partition}: no such partition; expected one of {counts}")
 
     def check(self, drafts: Sequence[Draft]) -> None:
         """Raise `ValidationFailed` or `RecordTooLarge` if any draft cannot be taken: before anything is produced."""
-        known = self._known
+        known = self.known
         for draft in drafts:
             topic, partition, key, value, headers = draft
             if (topic, partition) not in known:

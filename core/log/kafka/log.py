@@ -47,6 +47,7 @@ class KafkaLog:
         self._mirror = Mirror(cluster)
         self._times = times
         self._memberships: list[KafkaMembership] = []
+        self._outcomes: dict[int, bool] = {}
 
     @classmethod
     async def open(
@@ -97,7 +98,8 @@ class KafkaLog:
         """Fence the shard's previous writer, resolve its open transaction, and return the new one."""
         if not 0 <= shard < self.partitions:
             raise ValidationFailed(f"shard {shard}: this log has the shards 0 to {self.partitions - 1}")
-        writer = await KafkaWriter.open(shard, self._cluster, self._places, deadline_s=self._cluster.deadline_s)
+        deadline_s, outcomes = self._cluster.deadline_s, self._outcomes
+        writer = await KafkaWriter.open(shard, self._cluster, self._places, deadline_s=deadline_s, outcomes=outcomes)
         self._reader.ends_behind(writer.ends)
         return writer
 

@@ -1,4 +1,4 @@
-"""Requests of Kafka 4 that aiokafka does not have: a transaction whose partitions are added by producing (KIP-890).
+"""Requests that aiokafka does not have: a transaction whose partitions are added by producing (KIP-890), and who has one (KIP-664).
 
 With each end the broker counts the producer's epoch up, so nothing that comes late can fall into the next transaction, and
 there is one question less to ask. The cluster says whether it speaks so: `transaction.version` 2, the default since 4.0.
@@ -140,6 +140,90 @@ class ApiVersionsRequest3(RequestStruct):  # type: ignore[misc] # as above
         return ResponseHeader_v0.decode(read_buffer)
 
 
+class DescribeTransactionsResponse0(Response):  # type: ignore[misc] # aiokafka is not typed for others
+    """What a coordinator knows of transactional ids."""
+
+    API_KEY = 65
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "transactions",
+            CompactArray(
+                ("error_code", Int16),
+                ("transactional_id", _TEXT),
+                ("state", _TEXT),
+                ("timeout_ms", Int32),
+                ("began_ms", Int64),
+                ("producer_id", Int64),
+                ("producer_epoch", Int16),
+                ("topics", CompactArray(("topic", _TEXT), ("partitions", CompactArray(Int32)), _TAGS)),
+                _TAGS,
+            ),
+        ),
+        _TAGS,
+    )
+
+
+class DescribeTransactionsRequest0(RequestStruct):  # type: ignore[misc] # as above
+    """Ask a coordinator what it knows."""
+
+    API_KEY = 65
+    API_VERSION = 0
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = DescribeTransactionsResponse0
+    SCHEMA = Schema(("transactional_ids", CompactArray(_TEXT)), _TAGS)
+
+
+class DescribeProducersResponse0(Response):  # type: ignore[misc] # as above
+    """Who writes to partitions, and from where on each one's transaction is open (-1: it has none)."""
+
+    API_KEY = 61
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("topic", _TEXT),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("error_code", Int16),
+                        ("error_message", _TEXT),
+                        (
+                            "producers",
+                            CompactArray(
+                                ("producer_id", Int64),
+                                ("producer_epoch", Int32),
+                                ("last_sequence", Int32),
+                                ("last_timestamp", Int64),
+                                ("coordinator_epoch", Int32),
+                                ("open_from", Int64),
+                                _TAGS,
+                            ),
+                        ),
+                        _TAGS,
+                    ),
+                ),
+                _TAGS,
+            ),
+        ),
+        _TAGS,
+    )
+
+
+class DescribeProducersRequest0(RequestStruct):  # type: ignore[misc] # as above
+    """Ask the leader of partitions who writes to them."""
+
+    API_KEY = 61
+    API_VERSION = 0
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = DescribeProducersResponse0
+    SCHEMA = Schema(("topics", CompactArray(("topic", _TEXT), ("partitions", CompactArray(Int32)), _TAGS)), _TAGS)
+
+
 class Question:
     """A request that exists in one version here; what aiokafka's connections ask of a request."""
 
@@ -164,6 +248,16 @@ def implicit_produce(transactional_id: str, acks: int, timeout_ms: int, topics: 
 def implicit_end(transactional_id: str, producer_id: int, producer_epoch: int, *, committed: bool) -> Question:
     """Return the request to commit or abort."""
     return Question(EndTxnRequest5, transactional_id, producer_id, producer_epoch, committed)
+
+
+def describe_transaction(transactional_id: str) -> Question:
+    """Return the request that asks a coordinator about one id."""
+    return Question(DescribeTransactionsRequest0, [transactional_id])
+
+
+def describe_producers(topics: Mapping[str, Iterable[int]]) -> Question:
+    """Return the request that asks who writes to partitions; `topics` by their names on the cluster."""
+    return Question(DescribeProducersRequest0, [(name, list(numbers), _NO_TAGS) for name, numbers in topics.items()])
 
 
 def features() -> Question:

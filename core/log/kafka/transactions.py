@@ -15,10 +15,15 @@ from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnReque
 from .answers import UNKNOWN, Attempts, Meaning, meaning, name
 from .cluster import Cluster
 from .failures import FAILURES, FORBIDDEN, describe, failure
-from .requests import IMPLICIT, features, implicit_end, level
+from .requests import IMPLICIT, describe_transaction, features, implicit_end, level
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 """After so long the broker aborts what a writer that vanished has left open."""
+_COMMITTED: Final = ("PrepareCommit", "CompleteCommit")
+_ABORTED: Final = ("Ongoing", "PrepareEpochFence", "PrepareAbort", "CompleteAbort")
+"""States of a transaction that ends so when its id is opened anew."""
+_UNHEARD_OF: Final = 105
+"""The coordinator knows no such id."""
 _NOT_ATTEMPTED: Final = 55
 """Said of a partition when another one of the same request failed: that one says why."""
 
@@ -38,6 +43,22 @@ class Transactions:
         self._id = transactional_id
         self._what = what
         self._coordinator: int | None = None
+
+    async def outcome(self, attempts: Attempts) -> bool | None:
+        """Return whether the id's last transaction is committed or aborted; None when the coordinator does not say.
+
+        Ask before `begin_epoch`, which makes it forget.
+        """
+        try:
+            answer = await self._insist(
+                describe_transaction(self._id),
+                lambda answer: [one[0] for one in answer.transactions if one[0] != _UNHEARD_OF],
+                attempts,
+            )
+        except IncompatibleBrokerVersion:
+            return None
+        states = [one[2] for one in answer.transactions]
+        return True if states[0] in _COMMITTED else False if states[0] in _ABORTED else None
 
     async def begin_epoch(self, attempts: Attempts, *, modern: bool = False) -> None:
         """Fence whoever had the id, wait until its open transaction is resolved, and take the next epoch.

@@ -1,23 +1,31 @@
 """The fenced writer of a shard: one transactional id a shard, whose epoch the broker checks with every step of a commit."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from enum import Enum, auto
 from typing import Final
+
+import structlog
 
 from ...errors import CommitUnknown, HmsError, LogUnreachable, WriterFenced
 from ..port import CHECKPOINTS, EVENTS, Draft
 from .answers import Attempts
 from .cluster import Cluster
 from .encoding import Encoder, Places, offsets
-from .failures import DEADLINE_S
+from .failures import DEADLINE_S, FAILURES, FORBIDDEN, describe, failure
+from .fetch import Place
+from .hung import CARRIER, hung
 from .producing import Producing
 from .transactions import Transactions
 
+logger = structlog.get_logger("hms.log")
 CODEC: Final = "zstd"
 RESTORED: Final = (EVENTS, CHECKPOINTS)
 ABORT_S: Final = 2.0
 """For telling the broker of an end that the next owner, or the broker itself, would bring about as well."""
+MEND_S: Final = 2.0
+MEND_PAUSE_S: Final = 0.5
+"""An idle writer's look for what hangs takes so long at most, lest a commit wait for it; then the next look."""
 
 
 class _Stage(Enum):
@@ -33,11 +41,12 @@ class KafkaWriter:
         self, shard: int, cluster: Cluster, places: Places, transactions: Transactions, *, codec: str, deadline_s: float
     ) -> None:
         self.shard = shard
+        self._cluster = cluster
         self.epoch = transactions.producer_id << 16 | transactions.producer_epoch
         self._places = places
         self._transactions = transactions
         self._deadline_s = deadline_s
-        identifier = cluster.address.transactional_id(shard)
+        identifier = self._lane = cluster.address.transactional_id(shard)
         self._names = places.names
         implicit = transactions.implicit
         self._producing = Producing(cluster, identifier, identifier, f"shard {shard}", implicit=implicit)
@@ -47,6 +56,12 @@ class KafkaWriter:
         self._dead = ""
         self.ends: dict[tuple[str, int], int] = {}
         """Where the partitions that a restore reads end at least."""
+        self._turn = asyncio.Lock()
+        self._committed = False
+        """Whether the last transaction was to be committed."""
+        self._doubtful = False
+        """Whether a broker may have ended since the last look at what hangs."""
+        self._mending: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -58,22 +73,51 @@ class KafkaWriter:
         codec: str = CODEC,
         deadline_s: float = DEADLINE_S,
         modern: bool = True,
+        outcomes: MutableMapping[int, bool] | None = None,
     ) -> "KafkaWriter":
         """Fence the shard's previous writer and resolve its open transaction. Raises `LogUnreachable`.
 
-        With `modern`, transactions are implicit where the cluster knows them; see `Transactions`.
+        With `modern`, transactions are implicit where the cluster knows them; see `Transactions`. `outcomes` keeps for the next
+        attempt whether the shard's last transaction was committed: once the writer is fenced the cluster does not know any more.
         """
+        outcomes = {} if outcomes is None else outcomes
         identifier = cluster.address.transactional_id(shard)
         transactions = Transactions(cluster, identifier, identifier, f"shard {shard}")
         attempts = Attempts()
         try:
             async with asyncio.timeout(deadline_s):
+                committed = await transactions.outcome(attempts)
+                if committed is not None:
+                    outcomes[shard] = committed
                 await transactions.begin_epoch(attempts, modern=modern)
                 writer = cls(shard, cluster, places, transactions, codec=codec, deadline_s=deadline_s)
+                places_hung = await writer._look_for_hung(attempts)
+                await writer._end_hung(places_hung, attempts, committed=outcomes.get(shard, False))
                 await writer._prove(attempts)
         except TimeoutError as error:
             raise late(f"open a writer of shard {shard}", deadline_s, attempts) from error
+        outcomes.pop(shard, None)
+        cluster.client.on_lost.add(writer._doubt)
         return writer
+
+    async def _end_hung(self, places: Sequence[Place], attempts: Attempts, *, committed: bool) -> None:
+        """End what hangs of this id's last transaction as that one ended; see `hung`."""
+        if not places:
+            return
+        where = [f"{topic}/{partition}" for topic, partition in places]
+        logger.warning("transaction_hung", shard=self.shard, places=where, committed=committed)
+        await self._transact(_carriers(places), attempts, committed=committed)
+
+    async def _look_for_hung(self, attempts: Attempts) -> list[Place]:
+        while True:
+            self._cluster.check_open()
+            try:
+                return await hung(self._cluster, self._lane, self._transactions.producer_id, self._places.known)
+            except FORBIDDEN as error:
+                raise failure(error, f"shard {self.shard}: look for transactions that hang") from error
+            except FAILURES as error:
+                await self._cluster.refresh()
+                await attempts.pause(describe(error))
 
     async def _prove(self, attempts: Attempts) -> None:
         """Write where a restore will read, and abort that: whoever took it is the leader now, and the end is behind it.
@@ -82,21 +126,25 @@ class KafkaWriter:
         elected believes in itself for a moment, and would end the partition where it ended then; but it cannot get what it
         writes acknowledged by the others.
         """
-        drafts = [Draft(topic, self.shard, b"", b"") for topic in RESTORED]
-        offsets = await self._transact(drafts, attempts, committed=False)
-        self.ends = {(topic, self.shard): offset + 1 for topic, offset in zip(RESTORED, offsets, strict=True)}
+        places = [(topic, self.shard) for topic in RESTORED]
+        offsets = await self._transact(_carriers(places), attempts, committed=False)
+        self.ends = {place: offset + 1 for place, offset in zip(places, offsets, strict=True)}
 
     async def commit(self, drafts: Sequence[Draft]) -> list[int]:
         """Write all drafts as one transaction; see the port."""
-        if self._dead:
-            raise WriterFenced(f"this writer of shard {self.shard} is dead ({self._dead}): open a new one")
-        self._places.check(drafts)
-        if not drafts:
-            return []
+        async with self._turn:
+            if self._dead:
+                raise WriterFenced(f"this writer of shard {self.shard} is dead ({self._dead}): open a new one")
+            self._places.check(drafts)
+            return await self._commit(drafts) if drafts else []
+
+    async def _commit(self, drafts: Sequence[Draft]) -> list[int]:
         self._dead = "its last commit was cut off"
         attempts = Attempts()
         try:
             async with asyncio.timeout(self._deadline_s):
+                if self._doubtful:
+                    await self._settle(attempts)
                 found = await self._transact(drafts, attempts)
         except TimeoutError as error:
             failed = self._failed(late(f"commit of shard {self.shard}", self._deadline_s, attempts))
@@ -106,8 +154,42 @@ class KafkaWriter:
         self._dead = ""
         return found
 
+    def _doubt(self) -> None:
+        """Look soon whether the last commit hangs, commit or no commit: readers of other shards may wait behind it."""
+        self._doubtful = True
+        if self._mending is None or self._mending.done():
+            self._mending = asyncio.ensure_future(self._mend())
+
+    async def _mend(self) -> None:
+        while self._doubtful:
+            async with self._turn:
+                if self._dead:
+                    return
+                try:
+                    await self._settle(Attempts(), MEND_S)
+                except (HmsError, TimeoutError) as error:
+                    if self._stage is not _Stage.IDLE:
+                        self._dead = f"it could not end what hung: {error}"
+            await asyncio.sleep(MEND_PAUSE_S)
+
+    async def _settle(self, attempts: Attempts, look_s: float | None = None) -> None:
+        """End what hangs of this writer's last transaction, which was answered."""
+        self._doubtful = False  # before it is looked at: what breaks meanwhile is a doubt of its own
+        try:
+            async with asyncio.timeout(look_s):
+                places = await self._look_for_hung(attempts)
+            async with asyncio.timeout(self._deadline_s):  # cut off it would be aborted, and with it what hangs
+                await self._end_hung(places, attempts, committed=self._committed)
+        except BaseException:
+            self._doubtful = True
+            raise
+
     async def close(self) -> None:
         """Give the shard up; an open transaction is aborted, unless its commit was asked for. Never raises."""
+        self._cluster.client.on_lost.discard(self._doubt)
+        if self._mending is not None:
+            self._mending.cancel()
+            await asyncio.gather(self._mending, return_exceptions=True)
         self._dead = self._dead or "it was closed"
         stage, self._stage = self._stage, _Stage.IDLE
         if stage is not _Stage.OPEN:
@@ -125,6 +207,7 @@ class KafkaWriter:
         await self._producing.produce(batches, attempts)
         self._stage = _Stage.ENDING
         await self._transactions.end(attempts, committed=committed)
+        self._committed = committed
         self._stage = _Stage.IDLE
         if self._transactions.implicit:  # another epoch, whose sequence numbers begin again
             self._encoder = self._new_encoder()
@@ -148,6 +231,10 @@ class KafkaWriter:
             )
         self._dead = str(error)
         return error
+
+
+def _carriers(places: Iterable[Place]) -> list[Draft]:
+    return [Draft(topic, partition, CARRIER, None) for topic, partition in places]
 
 
 def late(what: str, deadline_s: float, attempts: Attempts) -> LogUnreachable:

@@ -20,6 +20,7 @@ from hms.core.testing.simulation.evidence import Evidence
 from ..handles import make
 from .judgement import broken, gathered
 from .nodes import Nodes
+from .standstill import standstill
 from .workload import Workload
 
 PARTITIONS = 4
@@ -103,14 +104,21 @@ async def _live(run: Trial, names: tuple[str, ...], fault: Fault) -> None:
         await asyncio.wait([load, acting], return_when=asyncio.FIRST_COMPLETED)
         await acting
         run.load.stop()
-        async with asyncio.timeout(SETTLE_S):
-            await load
-            while not await settled(run.log):  # noqa: ASYNC110 - other processes settle it
-                await asyncio.sleep(0.2)
+        settling = asyncio.create_task(_settle(run.log, load))
+        if not (await asyncio.wait([settling], timeout=SETTLE_S))[0]:
+            raise AssertionError(f"not settled in {SETTLE_S} s:\n{await standstill(run.log, run.load)}")
+        await settling
     finally:
         for task in (load, acting):
             task.cancel()
         await asyncio.gather(load, acting, return_exceptions=True)
+
+
+async def _settle(log: Log, load: asyncio.Task[None]) -> None:
+    """Return when each client knows that its last wish arrived, and everything is consumed."""
+    await load
+    while not await settled(log):  # noqa: ASYNC110 - other processes settle it
+        await asyncio.sleep(0.2)
 
 
 async def settled(log: Log) -> bool:
