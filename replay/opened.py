@@ -27,19 +27,13 @@ async def opened(url: str, archive: str | None = None) -> AsyncIterator[History]
 async def _history(log: Log, named: str | None) -> History:
     if named is None and await log.get_setting(ARCHIVE_SETTING) is None:
         return History(log)
-    from .archive.binding import bound_archive  # noqa: PLC0415 - it needs pyarrow
-    from .archive.errors import ArchiveMismatch  # noqa: PLC0415 - as above
+    from .archive.binding import bound_archive, check_bound  # noqa: PLC0415 - it needs pyarrow
     from .archive.reader import Archive  # noqa: PLC0415
 
     bound = await bound_archive(log)
     if named is not None:
         archive = await Archive.open(named)
-        if bound is None or bound.archive != archive.identity.id:
-            raise ArchiveMismatch(
-                f"{named} is archive {archive.identity.id}, but {log.url} "
-                + ("has no archive" if bound is None else f"is archived in {bound.url} (archive {bound.archive})")
-                + "; name its own, or none"
-            )
+        await check_bound(log, archive.identity, archive.folder.root)
         return History(log, archive)
     try:
         known = None if bound is None else await Archive.open(bound.url)

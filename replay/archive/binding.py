@@ -63,12 +63,15 @@ async def bind(log: Log, folder: Folder, url: str, disk: Disk | None = None) -> 
 
 
 async def check_bound(log: Log, identity: Identity, root: Path) -> None:
-    """Look whether an archive is the one that a log has, if it has any. Raises `ArchiveMismatch`."""
+    """Look whether an archive is the one that a log has. Raises `ArchiveMismatch`."""
     bound = await bound_archive(log)
-    if bound is not None and bound.archive != identity.id:
-        raise ArchiveMismatch(
-            f"{root} is archive {identity.id}, but {log.url} is archived in {bound.url} (archive {bound.archive}); name that folder"
+    if bound is None or bound.archive != identity.id:
+        has = (
+            "has no archive"
+            if bound is None
+            else f"is archived in {bound.url} (archive {bound.archive}); name that folder"
         )
+        raise ArchiveMismatch(f"{root} is archive {identity.id}, but {log.url} {has}")
 
 
 async def bind_anew(log: Log, folder: Folder, disk: Disk | None = None) -> Identity:
