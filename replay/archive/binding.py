@@ -67,7 +67,7 @@ async def check_bound(log: Log, identity: Identity, root: Path) -> None:
     bound = await bound_archive(log)
     if bound is None or bound.archive != identity.id:
         has = (
-            "has no archive"
+            "has no archive; name its own, or none"
             if bound is None
             else f"is archived in {bound.url} (archive {bound.archive}); name that folder"
         )
