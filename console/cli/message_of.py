@@ -15,5 +15,7 @@ def message_of(kind: type[R], **fields: Any) -> R:
     try:
         return kind(**fields)
     except ValidationError as error:
-        mistakes = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r:.60}" for one in error.errors())
+        mistakes = (
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r:.60}" for one in error.errors()
+        )
         raise Stop(Exit.USAGE, "; ".join(mistakes)) from None
