@@ -13,6 +13,8 @@ from hms.core.log.kafka.answers import Attempts
 from hms.core.log.kafka.encoding import Encoder
 from hms.core.log.kafka.log import KafkaLog
 from hms.core.log.kafka.producing import Producing
+from hms.core.log.kafka.topics import SETTINGS
+from hms.core.log.kafka.transactions import Transactions
 from hms.core.log.kafka.writer import KafkaWriter
 from hms.core.log.port import CHECKPOINTS, EVENTS, NORMAL, OUTBOX, Draft
 
@@ -105,3 +107,28 @@ def test_an_owner_that_does_nothing_ends_what_hangs_once_its_connection_has_brok
             assert await values(other, NORMAL, 1) == ["hung", "after"]
 
     asyncio.run(main())
+
+
+def test_a_setting_that_hangs_is_set_for_whoever_asks_next(trusting: Broker) -> None:
+    async def main() -> None:
+        prefix = await make(trusting.bootstrap)
+        async with opened(trusting.bootstrap, prefix, 2) as [log, other]:
+            cluster, identifier = log._cluster, log._cluster.address.settings_transactional_id
+            transactions = Transactions(cluster, identifier, identifier, "a test")
+            await transactions.begin_epoch(Attempts())
+            encoder = Encoder(transactions.producer_id, transactions.producer_epoch, transactional=True, codec="none")
+            producing = Producing(cluster, identifier, identifier, "a test")
+            await transactions.add([(cluster.address.settings_topic, 0)], Attempts())
+            await producing.produce(encoder.encode([Draft(SETTINGS, 0, b"colour", b"red")]), Attempts())
+            await transactions.end(Attempts(), committed=True)
+            await until(lambda: says(other, "colour", "red"))  # and so its coordinator is done with it
+            await producing.produce(encoder.encode([Draft(SETTINGS, 0, b"colour", b"blue")]), Attempts())
+            assert await other.get_setting("colour") == "blue"
+            assert await log.put_setting("colour", "green", expected="blue")
+            assert await other.get_setting("colour") == "green"
+
+    asyncio.run(main())
+
+
+async def says(log: KafkaLog, name: str, value: str) -> bool:
+    return await log.get_setting(name) == value

@@ -7,11 +7,13 @@ import asyncio
 from random import Random
 from typing import Final
 
-from ...errors import LogUnreachable, WriterFenced
+from ...errors import LogUnreachable, OutsideError, WriterFenced
 from ..port import Draft
 from .answers import Attempts
 from .cluster import Cluster
 from .encoding import Encoder
+from .failures import FAILURES
+from .hung import CARRIER, hung
 from .producing import Producing
 from .reader import Reader
 from .topics import SETTINGS
@@ -19,6 +21,8 @@ from .transactions import Transactions
 
 READ_RECORDS: Final = 1_000
 WAIT_MS: Final = 200
+HIDDEN_S: Final = 2.0
+"""After so long an open transaction is taken for one whose writer died, or whose coordinator forgot it."""
 PAUSE_S: Final = 0.02
 """Doubled from try to try, drawn from zero to that: who fence each other must not do it in step."""
 PAUSE_MAX_S: Final = 0.5
@@ -44,8 +48,14 @@ class Settings:
         """Return all settings as of now."""
         async with self._reading:
             high = (await self._reader.watermarks(SETTINGS, 0)).high
+            loop = asyncio.get_running_loop()
+            moved_at = loop.time()
             while self._position < high:
-                await self._advance()
+                if await self._advance():
+                    moved_at = loop.time()
+                elif loop.time() - moved_at > HIDDEN_S:
+                    await self._end_open()
+                    moved_at = loop.time()
             return dict(self._values)
 
     async def put(self, name: str, value: str, expected: str | None) -> bool:
@@ -82,17 +92,40 @@ class Settings:
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
     async def _set(self, transactions: Transactions, name: str, value: str, attempts: Attempts) -> None:
-        encoder = Encoder(transactions.producer_id, transactions.producer_epoch, transactional=True, codec="none")
-        batches = encoder.encode([Draft(SETTINGS, 0, name.encode(), value.encode())])
-        await transactions.add({(self._cluster.address.settings_topic, 0)}, attempts)
-        await Producing(self._cluster, self._identifier, self._identifier, "settings").produce(batches, attempts)
-        await transactions.end(attempts, committed=True)
+        await self._write(transactions, Draft(SETTINGS, 0, name.encode(), value.encode()), attempts, committed=True)
 
-    async def _advance(self) -> None:
+    async def _write(self, transactions: Transactions, draft: Draft, attempts: Attempts, *, committed: bool) -> None:
+        encoder = Encoder(transactions.producer_id, transactions.producer_epoch, transactional=True, codec="none")
+        await transactions.add({(self._cluster.address.settings_topic, 0)}, attempts)
+        producing = Producing(self._cluster, self._identifier, self._identifier, "settings")
+        await producing.produce(encoder.encode([draft]), attempts)
+        await transactions.end(attempts, committed=committed)
+
+    async def _end_open(self) -> None:
+        """End the transaction that hides the rest: as the next writer would, and one that hangs (see `hung`) as it had ended.
+
+        Who has not the right to leaves it to those who have.
+        """
+        transactions = Transactions(self._cluster, self._identifier, self._identifier, "settings")
+        attempts = Attempts()
+        try:
+            async with asyncio.timeout(self._cluster.deadline_s):
+                committed = await transactions.outcome(attempts)
+                await transactions.begin_epoch(attempts)
+                if await hung(self._cluster, self._identifier, transactions.producer_id, [(SETTINGS, 0)]):
+                    carrier = Draft(SETTINGS, 0, CARRIER, None)
+                    await self._write(transactions, carrier, attempts, committed=bool(committed))
+        except (OutsideError, *FAILURES):
+            pass  # the next look tries again
+
+    async def _advance(self) -> bool:
+        """Take in what came; return whether anything had."""
         found = await self._reader.read(SETTINGS, 0, self._position, READ_RECORDS, headers=False)
         for record in found.records:
             if record.value is not None:
                 self._values[record.key.decode()] = record.value.decode()
         if found.position == self._position:
             await self._reader.wait({(SETTINGS, 0): self._position}, WAIT_MS)
+            return False
         self._position = found.position
+        return True
