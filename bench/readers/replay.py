@@ -17,6 +17,10 @@ from hms.core.runtime.commit_record import START, commit_draft, following
 from hms.core.runtime.installed import Behaviours
 from hms.core.runtime.node import Node
 from hms.core.runtime.wire import Pen
+from hms.replay.archive.archiver import Archiver
+from hms.replay.archive.last_commit import last_commit
+from hms.replay.archive.parallel import archive_once
+from hms.replay.archive.snapshot import keep_snapshot
 from hms.replay.past.everyone import everyone_at
 from hms.replay.verify.run import Subject, verify
 from hms.schemas import Envelope, partition_of
@@ -29,6 +33,7 @@ ACTORS = 10_000
 EVENTS_COUNT = 10_000_000
 EVERYONE = 100_000
 PARTITIONS = 16
+TAIL = 100_000
 COMMIT_EVENTS = 1_000
 BEGINNING_US = 1_767_225_600_000_000
 WHAT = f"""
@@ -39,7 +44,8 @@ record is checked for its place in the chain. {PROCESSES} processes share the sh
 
 All actors at an instant: a log of {EVENTS_COUNT:,} events of {EVERYONE:,} actors, in commits of {COMMIT_EVENTS:,}. The closed cut
 of an instant behind the last event is found, every shard is folded up to it from its first event, its chain checked, by {PROCESSES}
-processes, and all states are there, encoded. The events must count up.
+processes, and all states are there, encoded. The events must count up. And the same with an archive that has a snapshot of the
+states, as its owner takes one a day, and {TAIL:,} events since.
 """
 
 
@@ -125,15 +131,32 @@ def written(behaviours: Behaviours, shard: int, addresses: list[str], rounds: in
             offset, waiting = offset + 1, 0
 
 
-async def everyone(url: str, events: int, actors: int) -> Measured:
+async def kept(url: str, folder: str, events: int, actors: int, tail: int) -> Measured:
+    """A long log that a node has checkpointed, its archive with a snapshot, and some events since."""
+    long_log(url, events, actors)
+    log = await open_log(url)
+    async with Node(log, [app], name="bench") as node:
+        await running.wait_clean(node)
+        await archive_once(folder, log, owner="bench", workers=PROCESSES)
+        archiver = await Archiver.open(folder, log, owner="bench")
+        for shard in range(log.partitions):
+            writer = archiver.writer(shard, (await last_commit(log, shard)).epoch)
+            assert await keep_snapshot(writer, log, 1), f"no snapshot of shard {shard}"
+        await fill(log, tail, actors, answer=False)
+        await running.wait_inputs(node, tail)
+    await log.close()
+    return {}
+
+
+async def everyone(url: str, archive: str | None, events: int, actors: int) -> Measured:
     started = time.perf_counter()
-    found = await everyone_at(url, None, APPS, BEGINNING_US + 10**13, processes=PROCESSES)
+    found = await everyone_at(url, archive, APPS, time.time_ns() // 1_000, processes=PROCESSES)
     took = time.perf_counter() - started
     assert len(found) == actors, f"expected {actors} actors, got {len(found)}"
     seen = found.actor("counter/0")
     assert seen is not None
     assert isinstance(seen.state, Total)
-    assert seen.event_count == events // actors
+    assert seen.event_count == events // actors, seen.event_count
     return {"took": took}
 
 
@@ -142,7 +165,13 @@ def run(session: Session) -> list[Figure]:
     log = session.built("handled.db", handled, commands=commands, actors=session.scaled(ACTORS))
     (verifying,) = session.repeat(lambda: session.measure(verified, url=log, commands=commands))
     long = session.built("long.db", long_log, events=events, actors=actors)
-    (folding,) = session.repeat(lambda: session.measure(everyone, url=long, events=events, actors=actors))
+    archive, tail = str(session.folder / "kept"), session.scaled(TAIL)
+    snapshot = session.built("kept.db", kept, folder=archive, events=events, actors=actors, tail=tail)
+    counts = {"events": events, "actors": actors}
+    folding, loading = session.repeat(
+        lambda: session.measure(everyone, url=long, archive=None, **counts),
+        lambda: session.measure(everyone, url=snapshot, archive=archive, events=events + tail, actors=actors),
+    )
     return [
         Figure("`replay verify`, two processes", "messages/s", [one["rate"] for one in verifying], at_least(35_000)),
         Figure(
@@ -151,6 +180,7 @@ def run(session: Session) -> list[Figure]:
             [one["took"] for one in folding],
             under(90),
         ),
+        Figure("the same, from an archived snapshot", "s", [one["took"] for one in loading], under(15)),
     ]
 
 

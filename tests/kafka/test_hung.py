@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from hms.core.log.kafka.answers import Attempts
 from hms.core.log.kafka.encoding import Encoder
@@ -20,6 +21,7 @@ from hms.core.log.port import CHECKPOINTS, EVENTS, NORMAL, OUTBOX, Draft
 
 from .broker import Broker
 from .handles import draft, make, opened, values
+from .proxy import Api, Proxy
 
 
 @pytest.fixture
@@ -105,6 +107,27 @@ def test_an_owner_that_does_nothing_ends_what_hangs_once_its_connection_has_brok
             assert await values(other, OUTBOX, 2) == ["hung, too"]
             await writer.commit([draft(NORMAL, 1, "after")])
             assert await values(other, NORMAL, 1) == ["hung", "after"]
+
+    asyncio.run(main())
+
+
+def test_a_commit_on_its_way_waits_until_what_hangs_before_it_is_ended(trusting: Broker) -> None:
+    async def main() -> None:
+        prefix = await make(trusting.bootstrap)
+        with Proxy(listen=trusting.proxy_port, to=trusting.proxied_port) as proxy:
+            async with opened(proxy.bootstrap, prefix) as [log], opened(trusting.bootstrap, prefix) as [other]:
+                writer = await log.open_writer(3, "one")
+                epoch = epoch_of(writer)
+                await writer.commit([draft(EVENTS, 3, "before")])
+                await leave_hanging(other, [draft(NORMAL, 1, "hung")], epoch)
+                proxy.expect(Api.PRODUCE, "request", "cut")
+                with capture_logs() as said:
+                    await writer.commit([draft(EVENTS, 3, "after"), draft(NORMAL, 1, "after")])
+                assert [line["places"] for line in said if line["event"] == "transaction_hung"] == [
+                    ["hms.inbox.normal/1"]
+                ]
+                assert await values(other, NORMAL, 1) == ["hung", "after"]
+                assert await values(other, EVENTS, 3) == ["before", "after"]
 
     asyncio.run(main())
 

@@ -22,24 +22,29 @@ CARRIER: Final = b"hms.marker"
 """Key of a record without a value that is written only to get a marker into its partition. Readers pass over it."""
 LATEST: Final = -1
 UNCOMMITTED: Final = 0
+NO_EPOCH: Final = -1
 
 
-async def hung(cluster: Cluster, lane: str, producer_id: int, places: Iterable[Place]) -> list[Place]:
-    """Return in which of the places this producer, which has no transaction now, has one open; raises one of `FAILURES`.
+async def hung(
+    cluster: Cluster, lane: str, producer_id: int, places: Iterable[Place], *, but: int = NO_EPOCH
+) -> list[Place]:
+    """Return in which of the places this producer has a transaction open, of any epoch `but` one; raises one of `FAILURES`.
 
-    Of a cluster that cannot tell (before Kafka 3.0) none.
+    It must have none that its coordinator knows of, except in that epoch. Of a cluster that cannot tell (before Kafka 3.0) none.
     """
     by_leader: dict[int, list[Place]] = defaultdict(list)
     for place in places:
         by_leader[cluster.leader(*place)].append(place)
     try:
-        found = await asyncio.gather(*[_of_leader(cluster, lane, producer_id, *one) for one in by_leader.items()])
+        found = await asyncio.gather(*[_of_leader(cluster, lane, producer_id, but, *one) for one in by_leader.items()])
     except IncompatibleBrokerVersion:
         return []
     return sorted(place for part in found for place in part)
 
 
-async def _of_leader(cluster: Cluster, lane: str, producer_id: int, leader: int, places: list[Place]) -> list[Place]:
+async def _of_leader(
+    cluster: Cluster, lane: str, producer_id: int, but: int, leader: int, places: list[Place]
+) -> list[Place]:
     stable = await _ends(cluster, lane, leader, places, READ_COMMITTED)
     high = await _ends(cluster, lane, leader, places, UNCOMMITTED)
     hidden = [place for place in places if stable[place] < high[place]]
@@ -51,7 +56,7 @@ async def _of_leader(cluster: Cluster, lane: str, producer_id: int, leader: int,
     for name, partitions, _ in response.topics:
         for number, error, _, producers, _ in partitions:
             check_code(error)
-            if any(one[0] == producer_id and one[5] >= 0 for one in producers):
+            if any(id_ == producer_id and epoch != but and since >= 0 for id_, epoch, _, _, _, since, _ in producers):
                 found.append((names[name], number))
     return found
 

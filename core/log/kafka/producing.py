@@ -6,7 +6,7 @@ that they got. The end is a deadline of the caller's: Kafka's clients would try 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import errors
@@ -44,11 +44,16 @@ class Producing:
         """When each partition's leader last appended something of this producer's, by the leader's clock."""
 
     async def produce(
-        self, batches: Sequence[Batch], attempts: Attempts, landed: Callable[[], None] = lambda: None
+        self,
+        batches: Sequence[Batch],
+        attempts: Attempts,
+        landed: Callable[[], None] = lambda: None,
+        again: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Return when all are in the log; raises what `meaning` raises. Has no end of its own.
 
-        `landed` is called whenever some of them are, so that those need not wait for the others.
+        `landed` is called whenever some of them are, so that those need not wait for the others; `again` before leaders are asked
+        once more.
         """
         left = list(batches)
         while left:
@@ -57,6 +62,8 @@ class Producing:
             left = [batch for batch in left if batch.offset < 0]
             if failed_by:
                 await attempts.pause(failed_by)
+                if again is not None:
+                    await again()
 
     async def _ask_leaders(self, batches: list[Batch], landed: Callable[[], None]) -> str:
         """Ask each leader once; return what failed, and will be tried again. What has no leader holds up nothing else."""

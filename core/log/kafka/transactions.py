@@ -20,7 +20,8 @@ from .requests import IMPLICIT, describe_transaction, features, implicit_end, le
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 """After so long the broker aborts what a writer that vanished has left open."""
 _COMMITTED: Final = ("PrepareCommit", "CompleteCommit")
-_ABORTED: Final = ("Ongoing", "PrepareEpochFence", "PrepareAbort", "CompleteAbort")
+_OPEN: Final = "Ongoing"
+_ABORTED: Final = (_OPEN, "PrepareEpochFence", "PrepareAbort", "CompleteAbort")
 """States of a transaction that ends so when its id is opened anew."""
 _UNHEARD_OF: Final = 105
 """The coordinator knows no such id."""
@@ -49,6 +50,15 @@ class Transactions:
 
         Ask before `begin_epoch`, which makes it forget.
         """
+        state = await self._state(attempts)
+        return True if state in _COMMITTED else False if state in _ABORTED else None
+
+    async def is_open(self, attempts: Attempts) -> bool:
+        """Tell whether the coordinator knows of a transaction that is not ended."""
+        return await self._state(attempts) == _OPEN
+
+    async def _state(self, attempts: Attempts) -> str:
+        """Return Kafka's word; empty where the cluster has none."""
         try:
             answer = await self._insist(
                 describe_transaction(self._id),
@@ -56,9 +66,8 @@ class Transactions:
                 attempts,
             )
         except IncompatibleBrokerVersion:
-            return None
-        states = [one[2] for one in answer.transactions]
-        return True if states[0] in _COMMITTED else False if states[0] in _ABORTED else None
+            return ""
+        return str(answer.transactions[0][2])
 
     async def begin_epoch(self, attempts: Attempts, *, modern: bool = False) -> None:
         """Fence whoever had the id, wait until its open transaction is resolved, and take the next epoch.

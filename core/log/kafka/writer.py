@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, MutableMapping, Sequence
 from enum import Enum, auto
+from functools import partial
 from typing import Final
 
 import structlog
@@ -14,7 +15,7 @@ from .cluster import Cluster
 from .encoding import Encoder, Places, offsets
 from .failures import DEADLINE_S, FAILURES, FORBIDDEN, describe, failure
 from .fetch import Place
-from .hung import CARRIER, hung
+from .hung import CARRIER, NO_EPOCH, hung
 from .producing import Producing
 from .transactions import Transactions
 
@@ -32,6 +33,13 @@ class _Stage(Enum):
     IDLE = auto()
     OPEN = auto()
     ENDING = auto()
+
+
+class _Behind(Exception):
+    """The transaction before hangs in these places, and must be ended first."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.places = places
 
 
 class KafkaWriter:
@@ -109,10 +117,12 @@ class KafkaWriter:
         await self._transact(_carriers(places), attempts, committed=committed)
 
     async def _look_for_hung(self, attempts: Attempts) -> list[Place]:
+        mine = self._transactions
+        now = mine.producer_epoch if mine.implicit else NO_EPOCH  # else all transactions are of one epoch
         while True:
             self._cluster.check_open()
             try:
-                return await hung(self._cluster, self._lane, self._transactions.producer_id, self._places.known)
+                return await hung(self._cluster, self._lane, mine.producer_id, self._places.known, but=now)
             except FORBIDDEN as error:
                 raise failure(error, f"shard {self.shard}: look for transactions that hang") from error
             except FAILURES as error:
@@ -187,10 +197,11 @@ class KafkaWriter:
     async def close(self) -> None:
         """Give the shard up; an open transaction is aborted, unless its commit was asked for. Never raises."""
         self._cluster.client.on_lost.discard(self._doubt)
+        self._dead = self._dead or "it was closed"
         if self._mending is not None:
+            await asyncio.wait([self._mending], timeout=ABORT_S)
             self._mending.cancel()
             await asyncio.gather(self._mending, return_exceptions=True)
-        self._dead = self._dead or "it was closed"
         stage, self._stage = self._stage, _Stage.IDLE
         if stage is not _Stage.OPEN:
             return
@@ -201,10 +212,19 @@ class KafkaWriter:
             pass  # fenced, or out of reach: the next owner's opening resolves it, or the broker after the time-out
 
     async def _transact(self, drafts: Sequence[Draft], attempts: Attempts, *, committed: bool = True) -> list[int]:
+        while True:
+            try:
+                return await self._try(drafts, attempts, committed=committed)
+            except _Behind as behind:
+                self._encoder, self._stage = self._new_encoder(), _Stage.IDLE
+                await self._end_hung(behind.places, attempts, committed=self._committed)
+
+    async def _try(self, drafts: Sequence[Draft], attempts: Attempts, *, committed: bool) -> list[int]:
         batches = self._encoder.encode(drafts)
         self._stage = _Stage.OPEN
         await self._transactions.add({(self._names[batch.topic], batch.partition) for batch in batches}, attempts)
-        await self._producing.produce(batches, attempts)
+        look_back = partial(self._look_back, attempts) if self._transactions.implicit else None
+        await self._producing.produce(batches, attempts, again=look_back)
         self._stage = _Stage.ENDING
         await self._transactions.end(attempts, committed=committed)
         self._committed = committed
@@ -212,6 +232,19 @@ class KafkaWriter:
         if self._transactions.implicit:  # another epoch, whose sequence numbers begin again
             self._encoder = self._new_encoder()
         return offsets(batches, len(drafts))
+
+    async def _look_back(self, attempts: Attempts) -> None:
+        """Before anything is asked again after a broker may have ended: raises `_Behind` if the transaction before hangs.
+
+        Of this one the broker that ended had nothing then: it would not have taken it before the one before was complete.
+        """
+        if not self._doubtful:
+            return
+        self._doubtful = False
+        places = await self._look_for_hung(attempts)
+        if places and not await self._transactions.is_open(attempts):
+            raise _Behind(places)
+        self._doubtful = self._doubtful or bool(places)
 
     def _new_encoder(self) -> Encoder:
         producer = (self._transactions.producer_id, self._transactions.producer_epoch)
