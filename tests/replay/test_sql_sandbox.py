@@ -170,8 +170,13 @@ def test_a_query_that_needs_too_much_memory_is_ended(folder: Path, sql: str) -> 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space is limited on Linux")
 def test_threads_reserve_next_to_nothing_of_what_a_query_may_use() -> None:
+    def children() -> set[str]:
+        return set(Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split())
+
+    others = children()
+
     def room_bytes() -> int:
-        (child,) = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+        (child,) = children() - others
         used = int(Path(f"/proc/{child}/statm").read_text().split()[0]) * resource.getpagesize()
         return resource.prlimit(int(child), resource.RLIMIT_AS)[0] - used
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hms.core.log.kafka.committed import Batches, Buffer, end_of
-from hms.core.log.kafka.hung import CARRIER
 from hms.core.log.kafka.lenient import decode_batch
 from hms.core.log.port import EVENTS
 
@@ -22,20 +21,18 @@ PLAIN, ZSTD = 0, 4
 
 def batch(
     base: int,
-    *values: str | None,
+    *values: str,
     producer: int = -1,
     transactional: bool = False,
     codec: int = PLAIN,
     control: int | None = None,
-    key: bytes = b"k",
 ) -> bytes:
     """Return a batch as a broker keeps it; `control` makes it a marker."""
     builder = DefaultRecordBatchBuilder(2, codec, int(transactional), producer, 0, 0, 1 << 20)
     if control is not None:
         builder.append(0, 1_000, pack(">HH", 0, control), b"", [])
     for offset, value in enumerate(values):
-        body = None if value is None else value.encode()
-        builder.append(offset, 1_000 + offset, key, body, [("h", b"1"), ("none", None)])
+        builder.append(offset, 1_000 + offset, b"k", value.encode(), [("h", b"1"), ("none", None)])
     data = bytearray(builder.build())
     data[0:8] = pack(">q", base)
     if control is not None:
@@ -62,14 +59,6 @@ def test_records_come_with_their_place_time_key_and_headers() -> None:
     (first, second) = Batches(PLACE, 5, batch(5, "a", "b"), ()).take(9, headers=True)
     assert first == (EVENTS, 3, 5, 1_000_000, b"k", b"a", (("h", b"1"), ("none", b"")))
     assert (second.offset, second.at_us) == (6, 1_001_000)
-
-
-@pytest.mark.parametrize("step", [1, 2, 9])
-def test_what_only_carries_a_marker_is_passed_over_and_a_tombstone_of_another_key_is_not(step: int) -> None:
-    carrier = batch(1, None, key=CARRIER, producer=7, transactional=True) + batch(2, control=COMMIT, producer=7)
-    batches = Batches(PLACE, 0, batch(0, "a") + carrier + batch(3, None) + batch(4, "b", key=CARRIER), ())
-    assert everything(batches, step) == [(0, "a"), (3, ""), (4, "b")]
-    assert batches.position == 5
 
 
 def test_headers_are_left_out_when_they_are_not_asked_for() -> None:

@@ -16,7 +16,6 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from ..port import Headers, Slice, Stored
 from .fetch import Place
-from .hung import CARRIER
 from .lenient import decode_batch
 
 _HEAD: Final = Struct(">qi")
@@ -111,8 +110,6 @@ class Batches:
                 )
                 for one in part
             ]
-            if found and found[0].value is None and found[0].key == CARRIER:  # alone in its batch
-                found = []
             if found and found[0].offset < self.position:
                 found = [one for one in found if one.offset >= self.position]
             if len(part) < count:

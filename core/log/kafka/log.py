@@ -13,6 +13,7 @@ from .address import KafkaAddress
 from .cluster import Cluster
 from .encoding import Places
 from .failures import DEADLINE_S, check_code
+from .hung import Survey
 from .membership import KafkaMembership
 from .mirror import Mirror
 from .nodes import announce, read_nodes
@@ -47,7 +48,7 @@ class KafkaLog:
         self._mirror = Mirror(cluster)
         self._times = times
         self._memberships: list[KafkaMembership] = []
-        self._outcomes: dict[int, bool] = {}
+        self._survey = Survey(cluster, self._places.known)
 
     @classmethod
     async def open(
@@ -98,8 +99,8 @@ class KafkaLog:
         """Fence the shard's previous writer, resolve its open transaction, and return the new one."""
         if not 0 <= shard < self.partitions:
             raise ValidationFailed(f"shard {shard}: this log has the shards 0 to {self.partitions - 1}")
-        deadline_s, outcomes = self._cluster.deadline_s, self._outcomes
-        writer = await KafkaWriter.open(shard, self._cluster, self._places, deadline_s=deadline_s, outcomes=outcomes)
+        deadline_s, survey = self._cluster.deadline_s, self._survey
+        writer = await KafkaWriter.open(shard, self._cluster, self._places, deadline_s=deadline_s, survey=survey)
         self._reader.ends_behind(writer.ends)
         return writer
 
@@ -157,6 +158,7 @@ class KafkaLog:
             await membership.leave()
         await self._mirror.close()
         await self._outgoing.close()
+        await self._survey.close()
         await self._reader.close()
         await self._cluster.close()
 

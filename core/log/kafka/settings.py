@@ -7,13 +7,13 @@ import asyncio
 from random import Random
 from typing import Final
 
-from ...errors import LogUnreachable, OutsideError, WriterFenced
+from ...errors import LogUnreachable, NotAuthorised, OutsideError, WriterFenced
 from ..port import Draft
 from .answers import Attempts
 from .cluster import Cluster
 from .encoding import Encoder
-from .failures import FAILURES
-from .hung import CARRIER, hung
+from .hung import Survey
+from .mending import Mender
 from .producing import Producing
 from .reader import Reader
 from .topics import SETTINGS
@@ -23,6 +23,7 @@ READ_RECORDS: Final = 1_000
 WAIT_MS: Final = 200
 HIDDEN_S: Final = 2.0
 """After so long an open transaction is taken for one whose writer died, or whose coordinator forgot it."""
+ELSEWHERE_MAX: Final = 3
 PAUSE_S: Final = 0.02
 """Doubled from try to try, drawn from zero to that: who fence each other must not do it in step."""
 PAUSE_MAX_S: Final = 0.5
@@ -49,13 +50,11 @@ class Settings:
         async with self._reading:
             high = (await self._reader.watermarks(SETTINGS, 0)).high
             loop = asyncio.get_running_loop()
-            moved_at = loop.time()
+            look_at, times = loop.time() + HIDDEN_S, 0
             while self._position < high:
-                if await self._advance():
-                    moved_at = loop.time()
-                elif loop.time() - moved_at > HIDDEN_S:
-                    await self._end_open()
-                    moved_at = loop.time()
+                if not await self._advance() and loop.time() > look_at:
+                    await self._end_open(times)
+                    look_at, times = loop.time() + HIDDEN_S + self._random.random(), times + 1
             return dict(self._values)
 
     async def put(self, name: str, value: str, expected: str | None) -> bool:
@@ -92,30 +91,30 @@ class Settings:
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
     async def _set(self, transactions: Transactions, name: str, value: str, attempts: Attempts) -> None:
-        await self._write(transactions, Draft(SETTINGS, 0, name.encode(), value.encode()), attempts, committed=True)
-
-    async def _write(self, transactions: Transactions, draft: Draft, attempts: Attempts, *, committed: bool) -> None:
         encoder = Encoder(transactions.producer_id, transactions.producer_epoch, transactional=True, codec="none")
+        batches = encoder.encode([Draft(SETTINGS, 0, name.encode(), value.encode())])
         await transactions.add({(self._cluster.address.settings_topic, 0)}, attempts)
-        producing = Producing(self._cluster, self._identifier, self._identifier, "settings")
-        await producing.produce(encoder.encode([draft]), attempts)
-        await transactions.end(attempts, committed=committed)
+        await Producing(self._cluster, self._identifier, self._identifier, "settings").produce(batches, attempts)
+        await transactions.end(attempts, committed=True)
 
-    async def _end_open(self) -> None:
+    async def _end_open(self, times: int) -> None:
         """End the transaction that hides the rest: as the next writer would, and one that hangs (see `hung`) as it had ended.
 
-        Who has not the right to leaves it to those who have.
+        `times`: how often that was tried. Who has not the right to leaves it to those who have.
         """
         transactions = Transactions(self._cluster, self._identifier, self._identifier, "settings")
         attempts = Attempts()
         try:
             async with asyncio.timeout(self._cluster.deadline_s):
                 committed = await transactions.outcome(attempts)
+                if committed is None and times < ELSEWHERE_MAX:
+                    return  # somebody else has asked, and is about to end it
                 await transactions.begin_epoch(attempts)
-                if await hung(self._cluster, self._identifier, transactions.producer_id, [(SETTINGS, 0)]):
-                    carrier = Draft(SETTINGS, 0, CARRIER, None)
-                    await self._write(transactions, carrier, attempts, committed=bool(committed))
-        except (OutsideError, *FAILURES):
+                survey = Survey(self._cluster, [(SETTINGS, 0)])
+                mender = Mender(self._cluster, survey, transactions, "settings")
+                mender.committed = committed is not False
+                await mender.begin(attempts, survey.places)
+        except (OutsideError, NotAuthorised, TimeoutError):
             pass  # the next look tries again
 
     async def _advance(self) -> bool:

@@ -21,6 +21,7 @@ TRANSACTION_TIMEOUT_MS: Final = 10_000
 """After so long the broker aborts what a writer that vanished has left open."""
 _COMMITTED: Final = ("PrepareCommit", "CompleteCommit")
 _OPEN: Final = "Ongoing"
+_PREPARED: Final = "Prepare"
 _ABORTED: Final = (_OPEN, "PrepareEpochFence", "PrepareAbort", "CompleteAbort")
 """States of a transaction that ends so when its id is opened anew."""
 _UNHEARD_OF: Final = 105
@@ -54,8 +55,14 @@ class Transactions:
         return True if state in _COMMITTED else False if state in _ABORTED else None
 
     async def is_open(self, attempts: Attempts) -> bool:
-        """Tell whether the coordinator knows of a transaction that is not ended."""
+        """Tell whether the coordinator knows of a transaction that nobody has begun to end."""
+        await self.wait_complete(attempts)
         return await self._state(attempts) == _OPEN
+
+    async def wait_complete(self, attempts: Attempts) -> None:
+        """Wait until the coordinator is done with ending a transaction."""
+        while (await self._state(attempts)).startswith(_PREPARED):
+            await attempts.pause("markers are being written")
 
     async def _state(self, attempts: Attempts) -> str:
         """Return Kafka's word; empty where the cluster has none."""
@@ -79,9 +86,9 @@ class Transactions:
         answer = await self._insist(request, lambda answer: [answer.error_code], attempts)
         self.producer_id, self.producer_epoch = answer.producer_id, answer.producer_epoch
 
-    async def add(self, places: Iterable[tuple[str, int]], attempts: Attempts) -> None:
+    async def add(self, places: Iterable[tuple[str, int]], attempts: Attempts, *, always: bool = False) -> None:
         """Say which partitions (topics as on the cluster) the transaction will write to, where that must be said."""
-        if self.implicit:
+        if self.implicit and not always:
             return
         topics: dict[str, list[int]] = defaultdict(list)
         for topic, partition in places:
