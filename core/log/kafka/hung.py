@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from aiokafka.errors import IncompatibleBrokerVersion
 from aiokafka.protocol.offset import OffsetRequest
 
+from ...errors import LogUnreachable
 from .cluster import Cluster
 from .failures import FAILURES, FORBIDDEN, check_code, failure
 from .fetch import READ_COMMITTED, Place
@@ -36,22 +37,33 @@ class Survey:
     def __init__(self, cluster: Cluster, places: Iterable[Place]) -> None:
         self.places = frozenset(places)
         self._cluster = cluster
+        self._closed = False
         self._running: asyncio.Task[Seen] | None = None
         self._next: asyncio.Task[Seen] | None = None
 
     async def look(self) -> Seen:
-        """Return what a look finds that begins from now on. Raises `NotAuthorised`."""
+        """Return what a look finds that begins from now on. Raises `NotAuthorised`, `LogUnreachable` once it is closed."""
+        self._check_open()
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running), name="survey")
             self._next.add_done_callback(lambda task: task.cancelled() or task.exception())  # who asked may be gone
-        return await asyncio.shield(self._next)
+        mine = self._next
+        await asyncio.wait([mine])
+        if mine.cancelled():
+            self._check_open()
+        return mine.result()
 
     async def close(self) -> None:
         """Stop looking."""
+        self._closed = True
         tasks = [task for task in (self._running, self._next) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LogUnreachable("the log was closed while it was looked for transactions that hang; open it again")
 
     async def _after(self, earlier: asyncio.Task[Seen] | None) -> Seen:
         if earlier is not None:

@@ -5,6 +5,7 @@ write may do that; to write markers oneself takes the right to act as a broker.
 """
 
 import asyncio
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import structlog
@@ -18,22 +19,24 @@ from .transactions import Transactions
 logger = structlog.get_logger("hms.log")
 LOOK_S: Final = 3.0
 """So long a new owner waits for partitions that do not answer, and are not its own."""
+END_S: Final = 8.0
+"""Less than after what the broker ends a transaction by itself."""
 PAUSE_S: Final = 0.1
 
 
 class Mender:
-    """Of one producer; nothing of it may be called while a transaction of its is under way, but `break_off` and `hangs`."""
+    """Of one producer; nothing of it may be called while a transaction of its is under way, but `look_back` and `finish`."""
 
     def __init__(self, cluster: Cluster, survey: Survey, transactions: Transactions, what: str) -> None:
         self.committed = False
         """Whether the producer's last transaction was to be committed."""
-        self.ending = False
-        """Whether it was cut off while it ended something: nobody knows how that ends."""
         self.broken = 0
         """How many connections broke so far."""
-        self._tried = self._settled = 0
-        self._late: dict[Place, bool] = {}
-        """How what hangs in partitions that have not answered yet had ended."""
+        self.late: dict[Place, bool] = {}
+        """How what may hang in partitions that have not answered yet had ended."""
+        self._looked = 0
+        """How many had when all was last looked at."""
+        self._end: asyncio.Task[None] | None = None
         self._cluster = cluster
         self._survey = survey
         self._transactions = transactions
@@ -41,55 +44,63 @@ class Mender:
 
     @property
     def is_due(self) -> bool:
-        """Whether a connection broke, and nobody has looked since: then before anything else."""
-        return self._tried != self.broken
+        """Whether a connection broke since the last look: then before anything else."""
+        return self._looked != self.broken
 
     @property
     def is_done(self) -> bool:
         """Whether all partitions have been looked at since the last connection broke."""
-        return self._settled == self.broken and not self._late
+        return not self.is_due and not self.late
 
-    async def learn(self, attempts: Attempts) -> None:
+    async def learn(self, attempts: Attempts, own: AbstractSet[Place]) -> None:
         """Learn how the id's last transaction ended, before the fence makes its coordinator forget it.
 
         Before that, wait for the partitions, so that what hangs can be ended right after the fence.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + LOOK_S
-        while (await self._survey.look()).unseen and loop.time() < until:  # noqa: ASYNC110 - brokers come back
-            await asyncio.sleep(PAUSE_S)
-        self.committed = bool(await self._transactions.outcome(attempts))
-
-    async def begin(self, attempts: Attempts, own: frozenset[Place]) -> None:
-        """End what hangs, right after the fence; of its own partitions none may be left out."""
-        while True:
-            unseen = await self._settle(attempts)
-            if not unseen & own:
+        while unseen := (await self._survey.look()).unseen:
+            if loop.time() > until and not unseen & own:
                 break
             await attempts.pause("partitions without a leader")
-        self._late = dict.fromkeys(unseen, self.committed)
+        self.committed = bool(await self._transactions.outcome(attempts))
 
-    async def settle(self, attempts: Attempts) -> None:
-        """End what hangs, where partitions answer; those that do not are for the next time."""
-        self._tried = broken = self.broken
-        await self._transactions.wait_complete(attempts)
-        unseen = await self._settle(attempts)
-        for place in [place for place in self._late if place not in unseen]:
-            del self._late[place]
-        if not unseen:
-            self._settled = broken
+    async def settle(self, attempts: Attempts, own: AbstractSet[Place], look_s: float | None = None) -> None:
+        """End what hangs, where partitions answer, and wait for those that are `own`; the others are for the next time.
 
-    async def hangs(self) -> bool:
-        """Tell whether anything hangs; there must be no transaction that the coordinator knows of."""
-        places, _ = await self._look()
-        return bool(places)
+        Raises `TimeoutError` after `look_s` in vain, or where an end takes too long: then it has to be done again.
+        """
+        while True:
+            broken = self.broken
+            async with asyncio.timeout(look_s):
+                await self._transactions.wait_complete(attempts)
+                places, unseen = await self._look()
+            for committed in (True, False):
+                if some := [place for place in places if self.late.get(place, self.committed) is committed]:
+                    await self._end_them(some, committed=committed)
+            seen = self.late.keys() - unseen - set(places)
+            self.late = {place: self.late.get(place, self.committed) for place in {*self.late, *unseen} - seen}
+            self._looked = broken
+            if not unseen & own and not self.is_due:
+                return
+            await attempts.pause("partitions without a leader")
 
-    async def _settle(self, attempts: Attempts) -> frozenset[Place]:
-        places, unseen = await self._look()
-        for committed in (True, False):
-            if some := [place for place in places if self._late.get(place, self.committed) is committed]:
-                await self._end(some, attempts, committed=committed)
-        return unseen
+    async def look_back(self, attempts: Attempts, own: AbstractSet[Place]) -> bool:
+        """Tell whether anything hangs, while a transaction may be under way: only what was before it can.
+
+        Returns once all that are `own` have answered.
+        """
+        while not await self._transactions.is_open(attempts):
+            places, unseen = await self._look()
+            if places or not unseen & own:
+                return bool(places)
+            await attempts.pause("partitions without a leader")
+        return False
+
+    async def finish(self) -> None:
+        """Return when no end is under way any more: one that is cut off would be aborted, and with it what hangs."""
+        if self._end is not None:
+            await asyncio.wait([self._end])
 
     async def _look(self) -> tuple[list[Place], frozenset[Place]]:
         mine = self._transactions
@@ -98,11 +109,17 @@ class Mender:
         open_ = found.get(mine.producer_id, ())
         return sorted(place for place, epoch in open_ if not mine.implicit or epoch < mine.producer_epoch), unseen
 
-    async def _end(self, places: list[Place], attempts: Attempts, *, committed: bool) -> None:
+    async def _end_them(self, places: list[Place], *, committed: bool) -> None:
+        """End a transaction in these places, whatever becomes of who waits for it."""
         where = [f"{topic}/{partition}" for topic, partition in places]
         logger.warning("transaction_hung", writer=self._what, places=where, committed=committed)
-        self.ending = True
         names = [(self._cluster.address.topic(topic), partition) for topic, partition in places]
-        await self._transactions.add(names, attempts, always=True)
-        await self._transactions.end(attempts, committed=committed)
-        self.ending = False
+        self._end = asyncio.create_task(self._ended(names, committed=committed), name=f"end what hangs of {self._what}")
+        self._end.add_done_callback(lambda task: task.cancelled() or task.exception())  # who waited may be gone
+        await asyncio.shield(self._end)
+
+    async def _ended(self, names: list[Place], *, committed: bool) -> None:
+        attempts = Attempts()
+        async with asyncio.timeout(END_S):
+            await self._transactions.add(names, attempts, always=True)
+            await self._transactions.end(attempts, committed=committed)

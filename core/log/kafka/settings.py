@@ -103,6 +103,7 @@ class Settings:
         `times`: how often that was tried. Who has not the right to leaves it to those who have.
         """
         transactions = Transactions(self._cluster, self._identifier, self._identifier, "settings")
+        survey = Survey(self._cluster, [(SETTINGS, 0)])
         attempts = Attempts()
         try:
             async with asyncio.timeout(self._cluster.deadline_s):
@@ -110,12 +111,13 @@ class Settings:
                 if committed is None and times < ELSEWHERE_MAX:
                     return  # somebody else has asked, and is about to end it
                 await transactions.begin_epoch(attempts)
-                survey = Survey(self._cluster, [(SETTINGS, 0)])
                 mender = Mender(self._cluster, survey, transactions, "settings")
                 mender.committed = committed is not False
-                await mender.begin(attempts, survey.places)
+                await mender.settle(attempts, survey.places)
         except (OutsideError, NotAuthorised, TimeoutError):
             pass  # the next look tries again
+        finally:
+            await survey.close()
 
     async def _advance(self) -> bool:
         """Take in what came; return whether anything had."""

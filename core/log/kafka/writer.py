@@ -12,6 +12,7 @@ from .answers import Attempts
 from .cluster import Cluster
 from .encoding import Encoder, Places, offsets
 from .failures import DEADLINE_S
+from .fetch import Place
 from .hung import Survey
 from .mending import Mender
 from .producing import Producing
@@ -92,7 +93,7 @@ class KafkaWriter:
         attempts = Attempts()
         try:
             async with asyncio.timeout(deadline_s):
-                await mender.learn(attempts)
+                await mender.learn(attempts, _own(shard))
                 await transactions.begin_epoch(attempts, modern=modern)
                 writer = cls(shard, cluster, places, mender, transactions, codec=codec, deadline_s=deadline_s)
                 await writer._begin(attempts)
@@ -104,7 +105,7 @@ class KafkaWriter:
         self._cluster.client.on_lost.add(self._doubt)
         try:
             async with self._turn:
-                await self._mender.begin(attempts, frozenset((topic, self.shard) for topic in RESTORED))
+                await self._mender.settle(attempts, _own(self.shard))
                 await self._prove(attempts)
         except BaseException:
             await self.close()
@@ -135,9 +136,8 @@ class KafkaWriter:
         self._dead = "its last commit was cut off"
         attempts = Attempts()
         try:
-            if self._mender.is_due:  # with a deadline of its own: cut off, what hangs would be aborted
-                async with asyncio.timeout(self._deadline_s):
-                    await self._mender.settle(attempts)
+            if not self._mender.is_done:
+                await self._settle(drafts, attempts)
             async with asyncio.timeout(self._deadline_s):
                 found = await self._transact(drafts, attempts)
         except TimeoutError as error:
@@ -147,6 +147,12 @@ class KafkaWriter:
             raise self._failed(error) from error
         self._dead = ""
         return found
+
+    async def _settle(self, drafts: Sequence[Draft], attempts: Attempts) -> None:
+        """End what hangs where a commit is to be written: its end would decide about that, too."""
+        own = _places(drafts)
+        if self._mender.is_due or not own.isdisjoint(self._mender.late):
+            await self._mender.settle(attempts, own, self._deadline_s)
 
     def _doubt(self) -> None:
         """Look soon whether the last commit hangs, commit or no commit: readers of other shards may wait behind it."""
@@ -159,16 +165,16 @@ class KafkaWriter:
 
     async def _mend(self) -> None:
         pause_s = MEND_PAUSE_S
-        while not self._mender.is_done:
+        while not self._mender.is_done and not self._cluster.closed:
             async with self._turn:
                 if self._dead:
                     return
                 try:
-                    async with asyncio.timeout(MEND_S):
-                        await self._mender.settle(Attempts())
-                except (HmsError, TimeoutError) as error:
-                    if self._mender.ending:
-                        self._dead = f"it could not end what hung: {error!r}"
+                    await self._mender.settle(Attempts(), frozenset(), MEND_S)
+                except WriterFenced as error:
+                    self._dead = str(error)
+                except (HmsError, TimeoutError):
+                    pass  # the next look tries again
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MEND_PAUSE_MAX_S)
 
@@ -177,9 +183,9 @@ class KafkaWriter:
         self._cluster.client.on_lost.discard(self._doubt)
         self._dead = self._dead or "it was closed"
         if self._mending is not None:
-            await asyncio.wait([self._mending], timeout=ABORT_S if self._mender.ending else 0)
             self._mending.cancel()
             await asyncio.gather(self._mending, return_exceptions=True)
+        await self._mender.finish()
         stage, self._stage = self._stage, _Stage.IDLE
         if stage is not _Stage.OPEN or self._mender.broken != self._broken_before:
             return  # where a broker may have ended, to abort would make it forget how the commit before this one ended
@@ -196,7 +202,7 @@ class KafkaWriter:
         self._stage = _Stage.OPEN
         self._broken_before = self._looked_back = self._mender.broken
         await self._transactions.add({(self._names[batch.topic], batch.partition) for batch in batches}, attempts)
-        look_back = partial(self._look_back, attempts) if self._transactions.implicit else None
+        look_back = partial(self._look_back, drafts, attempts) if self._transactions.implicit else None
         await self._producing.produce(batches, attempts, again=look_back)
         self._stage = _Stage.ENDING
         await self._transactions.end(attempts, committed=committed)
@@ -204,18 +210,19 @@ class KafkaWriter:
         self._stage = _Stage.IDLE
         return offsets(batches, len(drafts))
 
-    async def _look_back(self, attempts: Attempts) -> None:
+    async def _look_back(self, drafts: Sequence[Draft], attempts: Attempts) -> None:
         """Before anything is asked again after a connection broke: raise `LogUnreachable` if the commit before this one hangs.
 
         If it does, this one is not begun yet, and its end would decide about that one. The next opening ends both.
         """
-        if self._looked_back == self._mender.broken:
+        broken = self._mender.broken
+        if self._looked_back == broken:
             return
-        self._looked_back = self._mender.broken
-        if not await self._transactions.is_open(attempts) and await self._mender.hangs():
+        if await self._mender.look_back(attempts, _places(drafts)):
             raise LogUnreachable(
                 f"commit of shard {self.shard}: a broker ended, and left the commit before this one hanging; open a new writer"
             )
+        self._looked_back = broken
 
     def _new_encoder(self) -> Encoder:
         producer = (self._transactions.producer_id, self._transactions.producer_epoch)
@@ -235,6 +242,14 @@ class KafkaWriter:
             )
         self._dead = str(error)
         return error
+
+
+def _places(drafts: Sequence[Draft]) -> set[Place]:
+    return {(draft.topic, draft.partition) for draft in drafts}
+
+
+def _own(shard: int) -> frozenset[Place]:
+    return frozenset((topic, shard) for topic in RESTORED)
 
 
 def late(what: str, deadline_s: float, attempts: Attempts) -> LogUnreachable:
