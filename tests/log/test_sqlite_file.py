@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hms.core.errors import LogUnreachable, ValidationFailed
 from hms.core.log import CHECKPOINTS, EVENTS, NORMAL, Draft, open_log
 from hms.core.log.port import DEFAULT_PARTITIONS
 from hms.core.log.sqlite import SqliteLog
-from hms.core.log.sqlite.file import PATH_BYTES_MAX, SCHEMA_VERSION, WAL_BYTES, connect
+from hms.core.log.sqlite.file import PATH_BYTES_MAX, SCHEMA_VERSION, WAL_BYTES, _check_version, connect, open_file
 
 
 def opened(path: Path, partitions: int | None = None) -> int:
@@ -186,3 +187,19 @@ def test_compaction_deletes_overwritten_records_and_old_tombstones_from_the_file
         return [(record.key, record.value) for record in found.records]
 
     assert asyncio.run(main()) == [(b"a", b"3"), (b"c", None)]
+
+
+def test_a_log_that_another_process_makes_meanwhile_is_not_taken_for_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    path.touch(mode=0o600)
+    connection = connect(path)
+
+    def made_meanwhile(statement: str) -> None:
+        if "user_version" in statement:
+            connection.set_trace_callback(None)
+            with suppress(LogUnreachable):  # or it has to wait
+                open_file(path, 2, 0)[2].close()
+
+    connection.set_trace_callback(made_meanwhile)
+    _check_version(path, connection)
+    connection.close()

@@ -207,13 +207,19 @@ def _look(path: Path, connection: sqlite3.Connection, partitions: int | None) ->
 
 
 def _check_version(path: Path, connection: sqlite3.Connection) -> None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute("BEGIN")  # the questions are about one moment: another process may just be making the tables
+    try:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        table_count = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
     if application == APPLICATION_ID and version > SCHEMA_VERSION:
         raise ValidationFailed(
             f"the log {path} is of version {version}, this HMS knows {SCHEMA_VERSION}: use the newer HMS that wrote it"
         )
-    if application != APPLICATION_ID and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+    if application != APPLICATION_ID and table_count:
         raise ValidationFailed(f"{path} is a database of something else, not a log; name another path")
 
 
