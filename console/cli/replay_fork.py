@@ -73,9 +73,7 @@ def fork(
     at_us = _past_us(at, now_us)
     if code is not None:
         sys.path[:0] = [str(code.absolute()), ""]  # before the current folder, where apps are looked for otherwise
-    end_us = None if until is None else instant_us(until, now_us)
-    if end_us is not None and end_us < at_us:
-        raise Stop(Exit.USAGE, f"expected --until after --at, got {until} and {at}")
+    end_us = _end_us(until, at, at_us, now_us)
     apps = apps_named(app)
     files = _files_of_messages(inputs, inject)
     file = _new_file(file, at_us)
@@ -104,6 +102,13 @@ def fork(
         },
         options,
     )
+
+
+def _end_us(until: str | None, at: str, at_us: int, now_us: int) -> int | None:
+    end_us = None if until is None else instant_us(until, now_us)
+    if end_us is not None and end_us < at_us:
+        raise Stop(Exit.USAGE, f"expected --until after --at, got {until} and {at}")
+    return end_us
 
 
 def _files_of_messages(inputs: str, inject: Path | None) -> list[Path]:

@@ -89,14 +89,18 @@ async def shadow(
         async with history_of(options.url, archive) as history, candidate:
             found = await run_shadow(history, candidate, order, sink)
     if not found.counts["inputs"]:
-        raise Stop(
-            Exit.FAILED,
-            f"expected inputs to decide, got none: {options.url} holds none, or --since and --shard leave none; "
-            "a gate that has compared nothing does not pass",
-        )
+        raise _nothing_compared(options.url)
     passed = 100 * found.share <= fail_above
     _show(found, kinds, fail_above, options, passed=passed)
     return Exit.OK if passed else Exit.DIVERGED
+
+
+def _nothing_compared(url: str) -> Stop:
+    return Stop(
+        Exit.FAILED,
+        f"expected inputs to decide, got none: {url} holds none, or --since and --shard leave none; "
+        "a gate that has compared nothing does not pass",
+    )
 
 
 def _candidate(paths: list[str], *, trusted: bool, memory_bytes: int) -> CandidateProcess:

@@ -17,11 +17,10 @@ from ...errors import LogUnreachable
 from .cluster import Cluster
 from .failures import FAILURES, FORBIDDEN, check_code, failure
 from .fetch import READ_COMMITTED, Place
+from .reader import LATEST, UNCOMMITTED
 from .requests import describe_producers
 
 LANE: Final = "survey"
-LATEST: Final = -1
-UNCOMMITTED: Final = 0
 
 
 class Seen(NamedTuple):
@@ -37,6 +36,7 @@ class Survey:
     def __init__(self, cluster: Cluster, places: Iterable[Place]) -> None:
         self.places = frozenset(places)
         self._cluster = cluster
+        self._names = {cluster.address.topic(topic): topic for topic, _ in self.places}
         self._closed = False
         self._running: asyncio.Task[Seen] | None = None
         self._next: asyncio.Task[Seen] | None = None
@@ -125,10 +125,6 @@ class Survey:
             for number, error, _, offset in partitions
             if not _failed(error)
         }
-
-    @property
-    def _names(self) -> dict[str, str]:
-        return {self._cluster.address.topic(topic): topic for topic, _ in self.places}
 
     def _grouped(self, places: Iterable[Place]) -> dict[str, list[int]]:
         grouped: dict[str, list[int]] = defaultdict(list)

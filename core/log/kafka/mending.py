@@ -21,7 +21,6 @@ LOOK_S: Final = 3.0
 """So long a new owner waits for partitions that do not answer, and are not its own."""
 END_S: Final = 8.0
 """Less than after what the broker ends a transaction by itself."""
-PAUSE_S: Final = 0.1
 
 
 class Mender:

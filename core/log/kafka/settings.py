@@ -24,6 +24,7 @@ WAIT_MS: Final = 200
 HIDDEN_S: Final = 2.0
 """After so long an open transaction is taken for one whose writer died, or whose coordinator forgot it."""
 ELSEWHERE_MAX: Final = 3
+"""So often it is left to another process that has begun to end it."""
 PAUSE_S: Final = 0.02
 """Doubled from try to try, drawn from zero to that: who fence each other must not do it in step."""
 PAUSE_MAX_S: Final = 0.5

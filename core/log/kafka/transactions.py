@@ -56,13 +56,13 @@ class Transactions:
 
     async def is_open(self, attempts: Attempts) -> bool:
         """Tell whether the coordinator knows of a transaction that nobody has begun to end."""
-        await self.wait_complete(attempts)
-        return await self._state(attempts) == _OPEN
+        return await self.wait_complete(attempts) == _OPEN
 
-    async def wait_complete(self, attempts: Attempts) -> None:
-        """Wait until the coordinator is done with ending a transaction."""
-        while (await self._state(attempts)).startswith(_PREPARED):
+    async def wait_complete(self, attempts: Attempts) -> str:
+        """Wait until the coordinator is done with ending a transaction; return Kafka's word for what is then."""
+        while (state := await self._state(attempts)).startswith(_PREPARED):
             await attempts.pause("markers are being written")
+        return state
 
     async def _state(self, attempts: Attempts) -> str:
         """Return Kafka's word; empty where the cluster has none."""
