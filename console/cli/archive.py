@@ -161,9 +161,8 @@ async def compact(
         policy = _policy(archiver.folder, keep, disk_max, log_kept)
         items: list[dict[str, Any]] = []
         kinds = {file.type for file in await archiver.files()}
-        for name in sorted(
-            {one.partition("=")[0] for one in keep} - kinds - {"*"}
-        ):  # a policy is also for what may come
+        named = {one.partition("=")[0] for one in keep}  # and not those of a policy, which is also for what may come
+        for name in sorted(named - kinds - {"*"}):
             say(f"{name}: nothing of that type is archived")
         for shard in range(log.partitions):
             writer = archiver.writer(shard, (await last_commit(log, shard)).epoch)

@@ -120,4 +120,4 @@ def test_what_would_move_a_terminal_s_cursor_is_written_as_json_writes_it() -> N
         form = form_of("text", pa.schema([("a", pa.string()), ("b", pa.int64())]))
         form.take(pa.RecordBatch.from_pydict({"a": ["two\nlines \x1b[31m"], "b": [1]}))
         form.end()
-    assert out.getvalue().splitlines()[1] == "two\\nlines \\u001b[31m  1"
+    assert out.getvalue().splitlines()[1] == "two\\nlines \\x1b[31m  1"

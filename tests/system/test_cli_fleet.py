@@ -20,7 +20,7 @@ FLEET = """
 fleet: cli
 components:
   - id: web
-    command: [PYTHON, -u, -c, "import os, time; print('hello from', os.getpid()); time.sleep(1000)"]
+    command: [PYTHON, -u, -c, "import os, time; print('hello from', os.getpid()); time.sleep(1000)"]  # until it is told to end
   - id: api_service
     command: [sleep, "1000"]
   - id: flap

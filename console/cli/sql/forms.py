@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..exit_codes import Exit, Stop
-from ..show import GAP, show_list, text, write, write_line
+from ..show import GAP, one_line, show_list, text, write, write_line
 from .options import SqlForm
 from .rows import Row, rows_of, unique
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 ALIGNED_ROWS_MAX: Final = 5_000
 """More rows than these are written as they come, and kept nowhere."""
-_CONTROLS: Final = {code: json.dumps(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 class Form(Protocol):
@@ -71,8 +70,7 @@ class _Table:
         if not self._rows:
             write(GAP.join(self._names))
             return
-        shown = [{name: _one_line(value) for name, value in row.items()} for row in self._rows]
-        show_list(shown, "text", {name: name for name in self._names}, cut_last=True)
+        show_list(self._rows, "text", {name: name for name in self._names}, cut_last=True)
 
 
 class _Lines:
@@ -87,7 +85,7 @@ class _Lines:
         self.write(rows_of(batch))
 
     def write(self, items: Iterable[Row]) -> None:
-        rows = [[_one_line(value) for value in row.values()] for row in items]
+        rows = [[one_line(text(value)) for value in row.values()] for row in items]
         if not self._widths:
             lines = [self._names, *rows]
             self._widths = [max(len(line[column]) for line in lines) for column in range(len(self._names))]
@@ -102,11 +100,6 @@ class _Lines:
     def end(self) -> None:
         if not self._widths:
             write(GAP.join(self._names))
-
-
-def _one_line(value: Any) -> str:
-    """Return a value for people; what would move or colour a terminal's text is written as JSON writes it."""
-    return text(value).translate(_CONTROLS)
 
 
 class _JsonLines:
