@@ -11,9 +11,13 @@ from hms.core.app import App
 from hms.core.client import connect
 from hms.core.errors import Refused
 from hms.core.log import open_log
-from hms.core.log.port import CHECKPOINTS, CO_PARTITIONED, SCHEMAS, Log
+from hms.core.log.port import CHECKPOINTS, CO_PARTITIONED, LANES, SCHEMAS, Log
 from hms.core.log.sqlite import SqliteLog
+from hms.core.runtime.history import LogHistory
+from hms.core.runtime.installed import Behaviours
 from hms.core.runtime.node import Node
+from hms.core.runtime.restore import restore
+from hms.core.runtime.shard_options import ShardOptions
 from hms.replay.apps import load_app
 from hms.schemas import partition_of
 
@@ -115,7 +119,17 @@ async def _is_quiet(log: Log) -> bool:
     """Tell whether the reminders have come and every shard that was busy has written its checkpoints."""
     shards = {partition_of(f"account/{name}", PARTITIONS) for name in ("anna", "ben")}
     marks = [await log.watermarks(CHECKPOINTS, shard) for shard in shards]
-    return all(mark.high for mark in marks)
+    return all(mark.high for mark in marks) and all([await _is_done(log, shard) for shard in range(PARTITIONS)])
+
+
+async def _is_done(log: Log, shard: int) -> bool:
+    """Tell whether a shard has nothing left to read, and no timer or effect before it."""
+    memory = await restore(log, shard, Behaviours((hms_app, shop())), ShardOptions(), LogHistory(log))
+    marks = [await log.watermarks(lane, shard) for lane in LANES]
+    if any(position < mark.high for position, mark in zip(memory.head.positions, marks, strict=True)):
+        return False
+    cells = [memory.actors.get(address) for address in memory.actors.addresses()]
+    return not any(cell is not None and (cell.timers or cell.effects) for cell in cells)
 
 
 async def high_marks(log: Log) -> list[int]:

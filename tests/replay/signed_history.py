@@ -65,7 +65,7 @@ async def make(path: Path, signer: Signer) -> Made:
 
     async def sign() -> None:
         notes.extend(await sign_all(log, History(log), [signer]))
-        await asyncio.wait_for(wait_recorded(log, len(notes)), 20)
+        await asyncio.wait_for(wait_recorded(log, len(notes)), 60)
 
     await work(log, [f"a{number}" for number in range(10)], sign)
     await work(log, [f"b{number}" for number in range(10)], sign)

@@ -30,7 +30,7 @@ from .archived import Add, archived, count, counters, everything, filled, make_l
 
 async def wait_archived(log: Log, root: Path) -> Archive:
     """Wait until everything that is in the log is in the archive."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             if (root / "archive.json").exists():
                 archive = await Archive.open(root)
@@ -72,7 +72,7 @@ def test_an_archive_that_cannot_be_written_stops_no_shard_and_is_said(tmp_path: 
         duties = (duty(tmp_path / "archive", log, "one"),)
         async with Node(log, [counters], name="one", duties=duties) as node, connect(log, name="one") as client:
             await client.ask(Address[Add]("counter/1"), Add(amount=1))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not node.statistics().failing_duties:
                     await client.ask(Address[Add]("counter/1"), Add(amount=1))
             assert "archive of shard 0: " in node.statistics().failing_duties[0]

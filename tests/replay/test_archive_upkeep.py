@@ -40,7 +40,7 @@ async def checkpointed(path: Path, commands: int = 60) -> Log:
         asked = [client.ask(Address[Add](f"counter/{n % 5}"), Add(amount=n)) for n in range(commands)]
         await asyncio.gather(*asked)
         end = max(one.offset for one in (await everything(log))[EVENTS, 0] if one.key.startswith(b"counter/")) + 1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await low_water(log, 0) < end:
                 await log.wait({(EVENTS, 0): (await log.watermarks(EVENTS, 0)).stable}, 20)
     return log

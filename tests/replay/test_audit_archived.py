@@ -43,7 +43,7 @@ async def checkpoint(log: Log, end: int) -> None:
     """Let a node run until the low-water mark is behind a position."""
     async with Node(log, [hms_app, counters], name="signed", options=ShardOptions(idle_ms=10)) as node:
         await node.wait_owning(1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await low_water(log, 0) <= end:
                 await log.wait({(EVENTS, 0): (await log.watermarks(EVENTS, 0)).stable}, 20)
 

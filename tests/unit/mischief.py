@@ -95,7 +95,7 @@ class World(NamedTuple):
 
     async def works_on(self) -> int:
         """Ask another actor of the shard; return the epoch: 1 when the shard was never dropped."""
-        assert await self.client.ask(doer("bystander"), Do(what="live"), timeout_ms=5_000) == Said(text="done")
+        assert await self.client.ask(doer("bystander"), Do(what="live"), timeout_ms=30_000) == Said(text="done")
         return self.node.statistics().shards[0].epoch
 
     async def dead_letter_count(self) -> int:
@@ -119,7 +119,7 @@ async def world(
         Node(log, [app], name="node", options=options) as node,
         connect(log, name="test") as client,
     ):
-        await asyncio.wait_for(node.wait_owning(1), 5)
+        await asyncio.wait_for(node.wait_owning(1), 30)
         yield World(log, node, client)
     await log.close()
 
@@ -134,7 +134,7 @@ def play(history: Callable[[World], Coroutine[Any, Any, None]]) -> None:
 
 async def checkpointed(here: World) -> None:
     """Wait until the shard, idle, has written checkpoints."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (await here.log.read(CHECKPOINTS, 0, 0)).records:
             await here.log.wait({(CHECKPOINTS, 0): 0}, 50)
 

@@ -17,6 +17,7 @@ PAGES = [
 ]
 
 
+@pytest.mark.timeout(400)  # a page is many commands: a busy machine is not a failure
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_code_block_of_the_page_holds(page: Path) -> None:
     run_page(page, str(page.relative_to(ROOT)))
@@ -80,8 +81,8 @@ def test_a_command_the_shell_cannot_read_or_that_ends_the_shell_fails_the_page(t
 
 
 def test_a_command_that_hangs_fails_the_page_with_what_it_printed(tmp_path: Path) -> None:
-    with pytest.raises(PageFailed, match=r"expected echo begun; sleep 60 to end within 0\.5 s; it printed\nbegun"):
-        check(tmp_path, "```console\n$ echo begun; sleep 60\n```\n", limit_s=0.5)
+    with pytest.raises(PageFailed, match=r"expected echo begun; sleep 60 to end within 4\.0 s; it printed\nbegun"):
+        check(tmp_path, "```console\n$ echo begun; sleep 60\n```\n", limit_s=4.0)
 
 
 def test_exports_folders_and_files_of_one_block_are_there_for_the_next(tmp_path: Path) -> None:
@@ -166,13 +167,13 @@ def test_a_background_command_that_never_says_it_fails_the_page_at_once_when_it_
 
 
 def test_a_background_command_that_ignores_the_interrupt_is_killed_and_fails_the_page(tmp_path: Path) -> None:
-    with pytest.raises(PageFailed, match=r"expected the background command to end on SIGINT within 1\.0 s"):
+    with pytest.raises(PageFailed, match=r"expected the background command to end on SIGINT within 4\.0 s"):
         check(
             tmp_path,
             f"```console background\n$ trap '' INT; echo $BASHPID >{tmp_path}/pid; echo ready; sleep 60\nready\n```\n",
-            limit_s=1.0,
+            limit_s=4.0,
         )
-    assert wait_until(lambda: not Path("/proc", (tmp_path / "pid").read_text().strip()).exists(), 10.0)
+    assert wait_until(lambda: not Path("/proc", (tmp_path / "pid").read_text().strip()).exists(), 60.0)
 
 
 @pytest.mark.parametrize("info", ["", "yaml", "console quick", "pyton", "python no-run", "text output really"])

@@ -178,7 +178,7 @@ def watched(probes: Probes, ask: Callable[[Probe], Question], until: int, *, pas
     async def main() -> None:
         watch = Watch(probes, ask, heard, Lag())
         running = asyncio.create_task(watch.run(time.monotonic(), startup_passed=passed))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await heard.enough.wait()
         running.cancel()
 

@@ -42,7 +42,7 @@ def test_a_duty_that_fails_is_reported_and_begun_again_while_the_shard_goes_on(m
         follower = Follower(failures=3)
         duties = Duties([follower])
         async with duties.beside(0, 1):
-            await asyncio.wait_for(follower.is_there.wait(), 5)
+            await asyncio.wait_for(follower.is_there.wait(), 30)
             assert duties.failures == {("follower", 0): "OSError: the disk is full"}
         assert duties.failures == {}
 

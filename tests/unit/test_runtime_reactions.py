@@ -89,7 +89,7 @@ def effectful(*reactions: Reaction, evolve: Callable[[Doing, Begun | Over], Doin
 
 async def seen(here: World, app: App, condition: Callable[[Any], bool]) -> Any:
     """Return the state of does/a as soon as it is as wanted."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             found = await View(here.log, [app]).actor("does/a")
             if found is not None and condition(found.state):
@@ -130,7 +130,7 @@ def test_a_reaction_added_with_a_new_fold_does_not_happen_for_old_events() -> No
         async with world(broker, new) as here:
             await here.client.tell(Address[Begin]("does/a"), Begin(what="after"))
             await seen(here, new, lambda state: state.begun == 4)
-            await asyncio.wait_for(ran_after.wait(), 5)
+            await asyncio.wait_for(ran_after.wait(), 30)
         assert ran == ["after"]
 
     asyncio.run(main())
@@ -153,7 +153,7 @@ def test_a_reaction_added_under_the_same_fold_does_not_happen_for_old_events() -
             await seen(here, effectful(), lambda state: state.begun == 1)
         async with world(broker, new) as here:
             await here.client.tell(Address[Begin]("does/a"), Begin(what="after"))
-            await asyncio.wait_for(ran_after.wait(), 5)
+            await asyncio.wait_for(ran_after.wait(), 30)
         assert ran == ["after"]
 
     asyncio.run(main())
@@ -190,14 +190,14 @@ def test_a_node_that_stops_while_it_gives_a_shard_up_leaves_none_running() -> No
         broker = SimulatedBroker(2)
         first, second = (Node(broker.connect(name), [app], name=name, options=FAST) for name in ("one", "two"))
         await first.start()
-        await asyncio.wait_for(first.wait_owning(2), 5)
+        await asyncio.wait_for(first.wait_owning(2), 30)
         async with connect(broker.connect("client"), name="test") as client:
             for key in "abcdefgh":
                 await client.tell(Address[Begin](f"does/{key}"), Begin(what="x"))
-            await asyncio.wait_for(begun.wait(), 5)
+            await asyncio.wait_for(begun.wait(), 30)
         running = list(first._owned.values())
         await second.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(first.open_shards()) == 2:  # noqa: ASYNC110 - a node tells nobody that it gives a shard up
                 await asyncio.sleep(0.005)
         await first.stop()
