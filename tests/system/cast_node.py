@@ -4,6 +4,7 @@ Run as `python cast_node.py FOLDER NAME`; it runs until it is killed.
 """
 
 import asyncio
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -41,12 +42,15 @@ class FileFarSide:
 
     async def deliver(self, effect: Effect, parcel: str, troubles: int) -> None:
         ends = (await self._log.watermarks(EVENTS, partition_of(effect.actor, PARTITIONS))).high
-        if effect.token < self._newest_token(effect.actor):
-            raise PermissionError(f"token {effect.token} is old")
-        line = f"{effect.actor} {effect.token} {effect.id} {effect.attempt} {parcel} {ends}\n"
         descriptor = os.open(self._calls, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, line.encode())
-        os.close(descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # nobody's newer token comes between the look and the line
+            if effect.token < self._newest_token(effect.actor):
+                raise PermissionError(f"token {effect.token} is old")
+            line = f"{effect.actor} {effect.token} {effect.id} {effect.attempt} {parcel} {ends}\n"
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
         if troubles < 0:
             raise ValueError("no such place")
         if effect.attempt <= troubles:

@@ -14,6 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
+from run_docs import wait_until
+
+from hms.actors.host.process import SHIM
 
 from ..command import HMS
 
@@ -23,7 +26,7 @@ name, manner = sys.argv[1], sys.argv[2:]
 
 def note(what):
     with open("diary", "a") as file:
-        file.write(f"{time.monotonic_ns()} {name} {what}\\n")
+        file.write(f"{time.monotonic_ns()} {name} {what} {os.getpid()}\\n")
 
 def end(*_):
     note("stop")
@@ -46,6 +49,13 @@ if "http" in manner:
 while True:
     time.sleep(60)
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests with processes more time in all than each of their waits may take: a busy machine is not a failure."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
 
 
 class Shop:
@@ -90,7 +100,7 @@ class Shop:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=110,
             check=False,
         )
 
@@ -108,12 +118,12 @@ class Shop:
         ]
         return [event for event in found if component in {None, event["who"], event.get("component_id")}]
 
-    def wait(self, kind: str, component: str | None = None, count: int = 1, seconds: float = 20) -> dict[str, Any]:
+    def wait(self, kind: str, component: str | None = None, count: int = 1, seconds: float = 60) -> dict[str, Any]:
         """Return the event of that number, once it has come."""
         self.until(lambda: len(self.events(kind, component)) >= count, seconds, f"{kind} of {component}")
         return self.events(kind, component)[count - 1]
 
-    def until(self, condition: Callable[[], bool], seconds: float = 20, what: str = "the condition") -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 60, what: str = "the condition") -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             ended = self.started and self.started[-1].poll() is not None
@@ -134,13 +144,20 @@ class Shop:
         """Return what the components wrote down: monotonic nanoseconds, who, start or stop."""
         with suppress(FileNotFoundError):
             rows = [line.split() for line in (self.folder / "diary").read_text().splitlines()]
-            return [(int(at), who, what) for at, who, what in rows]
+            return [(int(at), who, what) for at, who, what, _ in rows]
         return []
 
     def entries(self, what: str) -> list[str]:
         return [who for _, who, each in self.diary() if each == what]
 
-    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
+    def begun(self) -> set[int]:
+        """Return the pids of all components that have written down their start."""
+        with suppress(FileNotFoundError):
+            rows = [line.split() for line in (self.folder / "diary").read_text().splitlines()]
+            return {int(pid) for _, _, what, pid in rows if what == "start"}
+        return set()
+
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 60) -> int:
         """Send a signal to the last `hms up` and return its exit code."""
         process = self.started[-1]
         process.send_signal(number)
@@ -162,6 +179,12 @@ class Shop:
         mark = str(self.folder / "state")
         return [process for process in psutil.process_iter() if _is_marked(process, mark)]
 
+    def is_gone(self) -> bool:
+        """Say whether no component lives, and soon no shim: it leaves on its own, after its last word."""
+        if any(not _is_shim(process) for process in self.processes()):
+            return False
+        return wait_until(lambda: not self.processes(), 60)
+
     def clear(self) -> None:
         """Kill whatever is left."""
         for process in self.started:
@@ -179,6 +202,13 @@ def _is_marked(process: psutil.Process, mark: str) -> bool:
         return process.environ().get("HMS_RUN", "").startswith(mark) or any(mark in word for word in process.cmdline())
     except psutil.Error:
         return False
+
+
+def _is_shim(process: psutil.Process) -> bool:
+    try:
+        return str(SHIM) in process.cmdline()
+    except psutil.NoSuchProcess:
+        return True  # it has left meanwhile
 
 
 def alive(pid: int) -> bool:

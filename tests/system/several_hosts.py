@@ -19,7 +19,7 @@ import psutil
 from ..command import HMS
 
 HEARTBEAT_MS = 800
-LEASE_S = 6 * HEARTBEAT_MS / 1_000
+LEASE_HEARTBEATS = 6
 MEMBER = """
 import fcntl, os, signal, sys, time
 name, manner = sys.argv[1], sys.argv[2:]
@@ -49,6 +49,7 @@ class Hosts:
     """A folder with a fleet file and a state folder for each host; processes by their host's name."""
 
     def __init__(self, folder: Path, url: str) -> None:
+        self.heartbeat_ms = HEARTBEAT_MS
         self.folder = folder
         self.url = url
         self.running: dict[str, subprocess.Popen[bytes]] = {}
@@ -67,7 +68,7 @@ class Hosts:
     def start(self, host: str) -> None:
         """Start `hms up` at home, an agent elsewhere."""
         words = ["up", "-f", "fleet.yaml", "-o", "jsonl"] if host == "home" else ["agent"]
-        command = [*HMS, *words, "--host", host, "--heartbeat-ms", str(HEARTBEAT_MS)]
+        command = [*HMS, *words, "--host", host, "--heartbeat-ms", str(self.heartbeat_ms)]
         with (self.folder / f"{host}.out").open("ab") as out, (self.folder / f"{host}.err").open("ab") as err:
             self.running[host] = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment(host), stdout=out, stderr=err
@@ -103,7 +104,7 @@ class Hosts:
 
     def pass_lease(self) -> None:
         """Wait for as long as one lease lasts."""
-        end = time.monotonic() + LEASE_S
+        end = time.monotonic() + LEASE_HEARTBEATS * self.heartbeat_ms / 1_000
         self.until(lambda: time.monotonic() > end)
 
     def complaints(self) -> str:
@@ -113,7 +114,7 @@ class Hosts:
         """Return what `hms component list` says of one."""
         command = [*HMS, "component", "list", "-o", "json"]
         listed = subprocess.run(
-            command, cwd=self.folder, env=self.environment("home"), capture_output=True, check=True, timeout=30
+            command, cwd=self.folder, env=self.environment("home"), capture_output=True, check=True, timeout=100
         )
         return next(item for item in json.loads(listed.stdout) if item["id"] == name)
 
@@ -153,7 +154,7 @@ def assert_one_after_the_other(hosts: Hosts, component: str = "web") -> None:
     """Hold that no incarnation did anything any more once the next one had begun."""
     assert not hosts.diary("double", component)
     begun = {incarnation: at for at, incarnation, _ in hosts.diary("start", component)}
-    last = sorted(hosts.diary("beat", component) + hosts.diary("stop", component))
+    last = sorted(row for what in ("start", "beat", "stop") for row in hosts.diary(what, component))
     ended = {incarnation: at for at, incarnation, _ in last}
     for incarnation in sorted(begun)[:-1]:
         assert ended[incarnation] < begun[incarnation + 1], f"incarnation {incarnation} outlived the next one's start"

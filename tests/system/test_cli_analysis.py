@@ -37,7 +37,7 @@ class Desk:
             input=text,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=110,
             check=False,
         )
         assert "Traceback" not in done.stderr
@@ -56,7 +56,7 @@ def series(spike: int = 420) -> str:
     return "\n".join(lines)
 
 
-def wait(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"expected {what} within {seconds} s"
@@ -73,7 +73,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             yield desk
         finally:
             node.terminate()
-            node.wait(30)
+            node.wait(60)
 
 
 def imported(desk: Desk, component: str, metric: str = "load", file: str = "load.csv") -> Any:
@@ -145,7 +145,7 @@ def test_a_look_whose_process_dies_under_it_is_taken_again(desk: Desk) -> None:
         under_way = "SELECT (SELECT count(*) FROM look_asked) - (SELECT count(*) FROM look_ended) AS n"
         wait(lambda: desk.json("sql", under_way) == [{"n": 1}], "a look to be under way")
         os.kill(child, signal.SIGKILL)
-        out, err = look.communicate(timeout=60)
+        out, err = look.communicate(timeout=100)
     assert look.returncode == 0, err
     assert not json.loads(out)["behind"]
     assert lookers(desk) != [child]

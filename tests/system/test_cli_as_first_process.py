@@ -22,4 +22,4 @@ def test_term_ends_the_first_process_of_a_container_from_the_start(pid: int, cod
         assert process.stdout is not None
         assert process.stdout.readline() == "begins\n"
         process.terminate()
-        assert process.wait(20) == code
+        assert process.wait(60) == code

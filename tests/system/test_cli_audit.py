@@ -40,7 +40,7 @@ class Desk:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=110,
             check=False,
         )
         assert "Traceback" not in done.stderr

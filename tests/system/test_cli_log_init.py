@@ -13,7 +13,9 @@ from ..command import HMS
 def init(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "XDG_STATE_HOME": str(folder)}
     command = [*HMS, "log", "init", *words]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=110, check=False
+    )
 
 
 def test_the_file_is_planned_made_and_then_there(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def test_only_newer_commands_are_executed(tmp_path: Path) -> None:
 
 def test_a_new_incarnation_begins_when_nothing_of_the_old_one_is_left(tmp_path: Path) -> None:
     async def work(desk: Desk) -> None:
-        first = await desk.up("sh", "-c", "trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.05; done")
+        first = await desk.up("sh", "-c", "trap 'sleep 0.3; exit 0' TERM; echo up; while :; do sleep 0.05; done")
+        await until(lambda: "up" in lines_of(desk.host.output("web")))
         second = await desk.up(incarnation=2)
         exited = desk.heard(Exited)[0]
         assert (exited.incarnation, exited.code, exited.expected) == (1, 0, True)
@@ -117,7 +118,7 @@ def test_an_exit_code_is_kept_while_no_agent_runs(tmp_path: Path) -> None:
     )
     shim = shim_of(killed)
     door.touch()
-    shim.wait(timeout=10)  # nobody watches: it goes by itself
+    shim.wait(timeout=60)  # nobody watches: it goes by itself
 
     async def work(desk: Desk) -> None:
         exited = await desk.hear(Exited)
@@ -163,7 +164,8 @@ def test_a_command_that_was_journalled_and_not_begun_is_begun_by_the_next_agent(
 def test_a_stopped_component_is_found_not_alive_and_can_be_stopped(tmp_path: Path) -> None:
     async def work(desk: Desk) -> None:
         probes = {"liveness": {"process": True, "period_ms": 30, "failure_threshold": 2}}
-        started = await desk.up("sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done", probes=probes)
+        started = await desk.up("sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done", probes=probes)
+        await until(lambda: "up" in lines_of(desk.host.output("web")))
         os.kill(started.pid, signal.SIGSTOP)
         failed = await desk.hear(LivenessFailed)
         assert failed.reason == f"process {started.pid} is stopped (state T): it needs a CONT"

@@ -62,7 +62,7 @@ def test_a_run_is_prepared_then_running_then_exited_and_never_runs_again(tmp_pat
     assert run.state() is RunState.PREPARED
     for _ in range(2):
         with shim(run.folder) as process:
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         assert run.state() is RunState.EXITED
         assert ending(run).code == 5
     assert (tmp_path / "web/output.log").read_text() == "once\n"
@@ -74,10 +74,10 @@ def test_a_second_shim_leaves_the_run_to_the_first(tmp_path: Path) -> None:
         (greeting,) = said(run.folder)
         assert run.state() is RunState.RUNNING
         with shim(run.folder) as second:
-            assert second.wait(10) == 0
+            assert second.wait(60) == 0
         assert said(run.folder)[0] == greeting
         said(run.folder, '{"ask": "kill"}')
-        first.wait(10)
+        first.wait(60)
     assert (ending(run).signal, ending(run).stopped) == ("KILL", True)
 
 
@@ -88,7 +88,7 @@ def test_a_shim_that_is_told_to_end_stops_its_component_in_the_components_own_wa
         while "up" not in (tmp_path / "web/output.log").read_text():
             pass
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     assert (ending(run).code, ending(run).stopped) == (8, True)
 
 
@@ -102,7 +102,7 @@ def test_a_request_that_is_not_understood_is_answered_and_harms_nothing(tmp_path
         assert answers[1] == {"error": "expected status, stop, kill, lease or acknowledge, got 'dance'"}
         assert "status" in said(run.folder, '{"ask": "status"}')[1]
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
     assert ending(run).signal == "TERM"
 
 
@@ -123,7 +123,7 @@ def test_a_state_folder_deeper_than_a_sockets_name_may_be_long_will_do(tmp_path:
         facts: asyncio.Queue[Fact] = asyncio.Queue()
         host = await Host.open("shop", facts.put_nowait, state=tmp_path / ("deep" * 20) / ("deeper" * 20))
         await host.obey(command(1, "sleep", "300"))
-        assert isinstance(await asyncio.wait_for(facts.get(), 10), Started)
+        assert isinstance(await asyncio.wait_for(facts.get(), 60), Started)
         await host.kill_all()
         await host.close()
 
@@ -171,7 +171,7 @@ def test_a_shim_that_cannot_start_is_a_failed_start(tmp_path: Path, monkeypatch:
         facts: asyncio.Queue[Fact] = asyncio.Queue()
         host = await Host.open("shop", facts.put_nowait, state=tmp_path)
         await host.obey(command(1, "sleep", "300"))
-        failed = await asyncio.wait_for(facts.get(), 10)
+        failed = await asyncio.wait_for(facts.get(), 60)
         await host.close()
         return failed
 
@@ -202,5 +202,5 @@ def test_secrets_of_the_environment_are_for_the_owner_only_and_gone_once_used(tm
     assert (run.folder / "launch.json").stat().st_mode & 0o077 == 0
     assert launch_plan(command(1, "true"), run.folder)["command"] == ["true"]
     with shim(run.folder) as process:
-        process.wait(10)
+        process.wait(60)
     assert not (run.folder / "launch.json").exists()

@@ -79,8 +79,8 @@ def test_a_node_runs_an_app_of_the_current_folder_and_its_state_survives_sigkill
         assert add(folder, 2) == 42
         begun = time.monotonic()
         nodes[1].send_signal(signal.SIGTERM)
-        assert nodes[1].wait(20) == 0
-        assert time.monotonic() - begun < 10
+        assert nodes[1].wait(60) == 0
+        assert time.monotonic() - begun < 30
     finally:
         ended(nodes)
 
@@ -93,7 +93,7 @@ def test_two_nodes_share_the_shards_and_the_one_that_stays_takes_over_at_once(fo
         wait_owning(nodes[1], 8)
         nodes[0].send_signal(signal.SIGTERM)
         wait_owning(nodes[1], 16)
-        assert nodes[0].wait(20) == 0
+        assert nodes[0].wait(60) == 0
         assert add(folder, 1) == 1
     finally:
         ended(nodes)
@@ -110,7 +110,7 @@ def test_hms_up_runs_a_users_app_beside_its_fleet(shop: Any) -> None:
 
 def refused(folder: Path, *words: str, code: int = 1) -> str:
     node = start(folder, *words)
-    _, errors = node.communicate(timeout=30)
+    _, errors = node.communicate(timeout=100)
     assert node.returncode == code, errors
     return errors
 
@@ -134,7 +134,7 @@ def test_a_node_that_a_later_app_made_too_old_takes_over_nothing_and_ends_with_1
         nodes.append(start(folder, "--app", "counting:app", "--name", "new"))
         wait_owning(nodes[1], 8)
         nodes[1].send_signal(signal.SIGTERM)
-        _, errors = nodes[0].communicate(timeout=30)
+        _, errors = nodes[0].communicate(timeout=100)
         assert nodes[0].returncode == 1
         assert "missing: counting:counter" in errors
     finally:

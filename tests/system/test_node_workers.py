@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -99,7 +99,8 @@ def test_a_worker_that_is_killed_again_and_again_gives_the_node_up(tmp_path: Pat
         for worker in one.workers():
             if worker.pid not in killed:
                 killed.add(worker.pid)
-                worker.kill()
+                with suppress(psutil.NoSuchProcess):  # ended, as the node is given up
+                    worker.kill()
         return False
 
     until(killing, "the end")

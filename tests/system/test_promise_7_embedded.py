@@ -47,6 +47,8 @@ def test_promise_7_what_dies_is_restarted_within_its_policy_or_given_up_loudly_n
     for _ in range(KILLS):
         victims = chance.sample(NAMES, chance.randint(1, 2))
         pids = running(shop)
+        doomed = {pids[name] for name in victims if name in pids}
+        shop.until(lambda doomed=doomed: doomed <= shop.begun(), what="the components' own word")
         for name in victims:
             if name in pids and lives(pids[name]):
                 os.kill(pids[name], signal.SIGKILL)
@@ -67,4 +69,4 @@ def test_promise_7_what_dies_is_restarted_within_its_policy_or_given_up_loudly_n
         assert len(told) == shop.entries("start").count(name), (
             "as many starts in the log as the component itself wrote down"
         )
-    assert not shop.processes()
+    assert shop.is_gone()

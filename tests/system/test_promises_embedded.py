@@ -170,7 +170,7 @@ async def storm(folder: Path, module: Any) -> list[Operation]:
             load = Load(running)
             await asyncio.gather(*(one_client(log, load, number) for number in range(CLIENTS)))
             assert running.deaths == DEATHS
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while not await settled(log, module.OPTIONS):
                     await log.wait({(EVENTS, 0): (await log.watermarks(EVENTS, 0)).high}, 100)
     finally:

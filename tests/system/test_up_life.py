@@ -43,7 +43,7 @@ def test_killing_hms_up_leaves_the_components_running_and_the_next_one_adopts_th
     assert psutil.pid_exists(before["store"])
     assert psutil.pid_exists(before["api"])
     assert shop.end() == 0
-    assert not shop.processes()
+    assert shop.is_gone()
 
 
 def test_what_died_while_nobody_supervised_is_found_and_restarted_without_being_counted(shop: Any) -> None:
@@ -106,7 +106,7 @@ def test_ctrl_c_stops_in_reverse_order_of_dependency(shop: Any) -> None:
     assert shop.entries("start") == ["store", "api", "web"]
     assert shop.end(signal.SIGINT) == 0
     assert in_reverse_order(shop)
-    assert not shop.processes()
+    assert shop.is_gone()
     assert shop.events("FleetStopped")
 
 
@@ -117,7 +117,7 @@ def test_what_ignores_the_signal_is_killed_after_its_grace(shop: Any) -> None:
     assert shop.end() == 0
     end = shop.events("ComponentExited", "deaf")[-1]["exit"]
     assert (end["signal"], end["reason"]) == ("KILL", "did not stop within 300 ms of TERM: killed")
-    assert not shop.processes()
+    assert shop.is_gone()
 
 
 def test_what_does_not_stop_within_the_stop_timeout_is_killed(shop: Any) -> None:
@@ -126,8 +126,8 @@ def test_what_does_not_stop_within_the_stop_timeout_is_killed(shop: Any) -> None
     shop.pids("deaf")
     begun = time.monotonic()
     assert shop.end() == 0
-    assert time.monotonic() - begun < 10
-    assert not shop.processes()
+    assert time.monotonic() - begun < 40
+    assert shop.is_gone()
 
 
 def test_a_second_ctrl_c_kills(shop: Any) -> None:
@@ -137,7 +137,7 @@ def test_a_second_ctrl_c_kills(shop: Any) -> None:
     up.send_signal(signal.SIGINT)
     shop.wait("ComponentStopRequested", "deaf")
     assert shop.end(signal.SIGINT) == 0
-    assert not shop.processes()
+    assert shop.is_gone()
 
 
 def test_a_second_hms_up_is_refused_and_told_who_supervises(shop: Any) -> None:
@@ -180,12 +180,12 @@ def test_a_locked_log_does_not_keep_the_components_from_being_stopped_in_order(s
     with shop.log_locked():
         begun = time.monotonic()
         shop.started[-1].send_signal(signal.SIGINT)
-        shop.until(lambda: not any(process.pid for process in shop.processes()), 10, "the end of the components")
-        assert time.monotonic() - begun < 5
+        shop.until(lambda: not any(process.pid for process in shop.processes()), what="the end of the components")
+        assert time.monotonic() - begun < 10  # so long the log itself is waited for
         assert in_reverse_order(shop)
-        assert shop.started[-1].wait(30) == 0
+        assert shop.started[-1].wait(60) == 0
     shop.up()
-    started = shop.wait("ComponentStarted", "web", seconds=30)
+    started = shop.wait("ComponentStarted", "web")
     assert started["incarnation"] > 1
     assert not shop.events("RestartCounted")
     assert shop.end() == 0
@@ -196,10 +196,11 @@ def test_while_the_log_is_away_the_host_restarts_and_reports_later(shop: Any) ->
     shop.up()
     before = shop.pids("web")["web"]
     with shop.log_locked():
-        shop.until(lambda: "log_away" in shop.complaints(), 15, "the agent's word that the log is away")
+        shop.until(lambda: "log_away" in shop.complaints(), what="the agent's word that the log is away")
         os.kill(before, signal.SIGKILL)
-        shop.until(lambda: shop.entries("start") == ["web", "web"], 5, "the host's own restart")
-        assert "hms: web ended: signal KILL; the log is away, so this host restarts it" in shop.complaints()
+        shop.until(lambda: shop.entries("start") == ["web", "web"], what="the host's own restart")
+        word = "hms: web ended: signal KILL; the log is away, so this host restarts it"
+        shop.until(lambda: word in shop.complaints(), what="its word")
     shop.until(lambda: "log_back" in shop.complaints())
     exited = shop.wait("ComponentExited", "web")["exit"]
     assert exited["restarting"]
@@ -218,7 +219,7 @@ def test_a_log_that_was_moved_away_does_not_keep_the_components_from_being_stopp
     sqlite3.connect(shop.folder / "log.db").close()
     assert shop.end() in {0, 1}
     assert in_reverse_order(shop)
-    assert not shop.processes()
+    assert shop.is_gone()
 
 
 def test_a_stop_without_the_log_is_expected_and_uncounted_when_the_log_is_back(shop: Any) -> None:
@@ -230,7 +231,7 @@ def test_a_stop_without_the_log_is_expected_and_uncounted_when_the_log_is_back(s
     for path in shop.folder.glob("log.db*"):
         path.rename(kept / path.name)
     assert shop.end() == 0
-    assert not shop.processes()
+    assert shop.is_gone()
     for path in shop.folder.glob("log.db*"):
         path.unlink()
     for path in kept.iterdir():
@@ -263,8 +264,8 @@ def test_a_signal_at_the_very_start_leaves_nothing_behind(shop: Any, number: sig
     up: subprocess.Popen[str] = shop.up()
     shop.until((shop.folder / "state/hms/fleets/shop/agent.lock").exists)
     up.send_signal(number)
-    up.wait(30)
-    assert not shop.processes()
+    up.wait(60)
+    assert shop.is_gone()
 
 
 def test_a_change_is_refused_at_once_when_the_one_who_would_make_it_was_killed(shop: Any) -> None:
