@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, PartitionMetadata
 from .jars import jars, java
 from .ports import free_port
 
-START_S = 60
+START_S = 120
 
 
 def settings(brokers: int) -> dict[str, str]:

@@ -112,9 +112,9 @@ def delete(bootstrap: str, prefix: str) -> None:
     """Delete the topics of this prefix, so that one broker serves many tests."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     with suppress(KafkaException):  # a test may have left no broker to ask
-        topics = [name for name in admin.list_topics(timeout=10).topics if name.startswith(f"{prefix}.")]
+        topics = [name for name in admin.list_topics(timeout=30).topics if name.startswith(f"{prefix}.")]
         for done in admin.delete_topics(topics).values() if topics else ():
-            done.result(10)
+            done.result(60)
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ class Proxy:
         """
         self._expected.extend([Fault(api, at, do)] * count)
 
-    def wait_done(self, count: int, seconds: float = 20) -> None:
+    def wait_done(self, count: int, seconds: float = 60) -> None:
         """Return once this many of the expected faults have happened."""
         deadline = time.monotonic() + seconds
         while len(self.done) < count:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,15 @@ def test_a_node_and_a_client_work_together_with_their_own_rights_and_a_reader_se
 
 def test_an_operator_makes_and_checks_the_log(guarded: Guarded) -> None:
     assert guarded.hms("hms-operator", "log", "init").returncode == 0
-    done = guarded.hms("hms-operator", "doctor", "-o", "json")
-    found = {check["name"]: check["outcome"] for check in json.loads(done.stdout)}
-    assert (done.returncode, "fail" in found.values()) == (0, False), done.stdout
-    assert found["transactions"] == found["topic settings"] == found["broker settings"] == "ok"
+    deadline = time.monotonic() + 60
+    while True:
+        done = guarded.hms("hms-operator", "doctor", "-o", "json")
+        found = {check["name"]: check["outcome"] for check in json.loads(done.stdout)}
+        assert (done.returncode, "fail" in found.values()) == (0, False), done.stdout
+        assert found["topic settings"] == found["broker settings"] == "ok"
+        if found["transactions"] == "ok":
+            break
+        assert time.monotonic() < deadline, done.stdout  # a broker that is busy for a second is called slow
 
 
 def test_a_reader_writes_nothing_and_a_client_only_messages(guarded: Guarded) -> None:

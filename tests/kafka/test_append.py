@@ -52,11 +52,14 @@ def test_an_append_without_an_answer_is_unknown_and_the_next_one_works(
 ) -> None:
     async def main() -> None:
         prefix = await make(broker.bootstrap, 4)
-        async with opened(proxy.bootstrap, prefix, deadline_s=2) as [log], opened(broker.bootstrap, prefix) as [reader]:
+        async with opened(proxy.bootstrap, prefix) as [log], opened(broker.bootstrap, prefix) as [reader]:
             await log.append([draft(NORMAL, 1, "before")])
             proxy.expect(Api.PRODUCE, at, "drop")  # type: ignore[arg-type]
+            log._outgoing._deadline_s = 4  # before the question itself is given up, and asked again
             with pytest.raises(AppendUnknown):
                 await log.append([draft(NORMAL, 1, "perhaps")])
+            log._outgoing._deadline_s = 30
+            await asyncio.to_thread(proxy.wait_done, 1)
             assert await values(reader, NORMAL, 1) == ["before", *written]
             for n in range(3):
                 await log.append([draft(NORMAL, 1, f"after{n}")])
@@ -68,10 +71,12 @@ def test_an_append_without_an_answer_is_unknown_and_the_next_one_works(
 def test_an_append_that_reached_nobody_says_that_nothing_was_written(broker: Broker, proxy: Proxy) -> None:
     async def main() -> None:
         prefix = await make(broker.bootstrap, 4)
-        async with opened(proxy.bootstrap, prefix, deadline_s=2) as [log], opened(broker.bootstrap, prefix) as [reader]:
+        async with opened(proxy.bootstrap, prefix) as [log], opened(broker.bootstrap, prefix) as [reader]:
             proxy.refuse()
+            log._outgoing._deadline_s = 2
             with pytest.raises(LogUnreachable):
                 await log.append([draft(NORMAL, 1, "lost")])
+            log._outgoing._deadline_s = 30
             proxy.accept()
             assert await log.append([draft(NORMAL, 1, "first")]) == [0]
             assert await values(reader, NORMAL, 1) == ["first"]

@@ -17,16 +17,26 @@ from .broker import Broker, Cluster
 from .fixtures import Server, delete
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(400)  # brokers on a busy machine take their time to start
 
 
 def make_topic(bootstrap: str, partitions: int = 1, copies: int = 1) -> str:
     name = f"t{uuid.uuid4().hex[:12]}.topic"
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic(name, partitions, copies)])[name].result(20)
+    admin.create_topics([NewTopic(name, partitions, copies)])[name].result(60)
     return name
 
 
-def write(bootstrap: str, topic: str, value: bytes, seconds: float = 20) -> KafkaError | None:
+def wait_listed(bootstrap: str, holds: Callable[[set[str]], bool]) -> set[str]:
+    """Return the topics once the broker speaks of what it has made, or deleted."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    deadline = time.monotonic() + 60
+    while not holds(topics := set(admin.list_topics(timeout=20).topics)):
+        assert time.monotonic() < deadline, topics
+    return topics
+
+
+def write(bootstrap: str, topic: str, value: bytes, seconds: float = 60) -> KafkaError | None:
     """Return the error that came of it, None once the brokers have it."""
     told: list[KafkaError | None] = []
     producer = Producer({"bootstrap.servers": bootstrap, "delivery.timeout.ms": int(seconds * 1_000), "log_level": 0})
@@ -41,7 +51,7 @@ def read(bootstrap: str, topic: str, count: int) -> list[bytes]:
     )
     try:
         consumer.subscribe([topic])
-        return [bytes(message.value() or b"") for message in consumer.consume(count, 20)]
+        return [bytes(message.value() or b"") for message in consumer.consume(count, 60)]
     finally:
         consumer.close()
 
@@ -103,7 +113,7 @@ def test_a_broker_is_gone_once_who_started_it_is(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, script, tmp_path / "data"], capture_output=True, text=True, check=False)
     pid = int(done.stdout)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while is_alive(pid):
         assert time.monotonic() < deadline, f"broker {pid} outlives its test"
 
@@ -116,10 +126,9 @@ def test_the_console_tools_read_it(broker: Broker) -> None:
 
 def test_what_a_test_wrote_is_deleted_and_nothing_else(kafka: Server) -> None:
     mine, other = make_topic(kafka.bootstrap), make_topic(kafka.bootstrap)
+    wait_listed(kafka.bootstrap, lambda topics: {mine, other} <= topics)
     delete(kafka.bootstrap, mine.removesuffix(".topic"))
-    left = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=20).topics
-    assert other in left
-    assert mine not in left
+    assert other in wait_listed(kafka.bootstrap, lambda topics: mine not in topics)
 
 
 def test_three_brokers_keep_what_they_acknowledged_when_the_leader_is_killed(cluster: Cluster) -> None:

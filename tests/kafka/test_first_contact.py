@@ -41,7 +41,7 @@ def test_a_first_contact_that_is_given_up_leaves_no_connection_open() -> None:
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
-            await asyncio.wait_for(gone.wait(), 10)
+            await asyncio.wait_for(gone.wait(), 30)
             await client.close()
 
     asyncio.run(main())

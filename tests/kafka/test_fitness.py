@@ -1,6 +1,7 @@
 """On a real Kafka: a node whose clock is not the brokers' owns nothing, and comes back once it is right."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -27,7 +28,7 @@ class WrongClock(SystemClock):
 
 
 async def owning(one: Node, shards: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(one.open_shards()) != shards:  # noqa: ASYNC110 - a condition with a deadline
             await asyncio.sleep(0.05)
 
@@ -38,7 +39,7 @@ def test_a_node_whose_clock_is_a_day_ahead_of_the_brokers_does_not_start(kafka: 
         clock = WrongClock()
         clock.off_us = DAY_US
         async with opened(kafka.bootstrap, prefix) as [log]:
-            with pytest.raises(ClockOff, match="86400 s ahead"):
+            with pytest.raises(ClockOff, match=r"86[34]\d\d s ahead"):
                 await Node(log, [app], name="wrong", clock=clock).start()
             assert abs(await log.clock_us() - SystemClock().wall_us()) < 10_000_000
             assert await log.nodes() == []
@@ -63,7 +64,7 @@ def test_a_node_whose_clock_goes_wrong_leaves_the_group_and_joins_it_again(
             await asyncio.gather(owning(wrong, 2), owning(right, 2))
             clock.off_us = -DAY_US
             await asyncio.gather(owning(wrong, 0), owning(right, 4))
-            assert "86400 s behind" in wrong.statistics().unfit
+            assert re.search(r"86[34]\d\d s behind", wrong.statistics().unfit)
             clock.off_us = 0
             await asyncio.gather(owning(wrong, 2), owning(right, 2))
             assert wrong.statistics().unfit == ""

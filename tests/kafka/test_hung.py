@@ -23,6 +23,8 @@ from .broker import Broker
 from .handles import draft, make, opened, values
 from .proxy import Api, Proxy
 
+pytestmark = pytest.mark.timeout(300)  # a broker of its own takes its time to start
+
 
 @pytest.fixture
 def trusting(make_broker: Callable[..., Broker]) -> Broker:
@@ -51,7 +53,7 @@ async def are_read_to_the_end(log: KafkaLog) -> bool:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 - a broker brings it about
             await asyncio.sleep(0.02)
 

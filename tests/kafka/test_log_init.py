@@ -101,7 +101,7 @@ def test_a_log_that_was_made_half_way_is_made_to_its_end(kafka_url: str) -> None
     new = [NewTopic(name, 5, 1, config=dict(wanted[name].settings)) for name in first]
     for done in admin.create_topics(new).values():
         done.result(20)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(asyncio.run(look(address)).missing) > len(wanted) - len(first):
         assert time.monotonic() < deadline
     code, made, _ = init(kafka_url)
@@ -152,7 +152,7 @@ def test_wrong_topics_are_refused_and_the_lines_that_are_printed_repair_them(
     for name in ("dead-letters", "schemas"):
         admin.delete_topics([address.topic(name)])[address.topic(name)].result(20)
     admin.create_topics([NewTopic(address.topic("dead-letters"), 1, 1)])[address.topic("dead-letters")].result(20)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len((plan := asyncio.run(look(address))).refused) < 6 or not plan.missing:
         assert time.monotonic() < deadline, plan.refused
     code, refused, said = init(own_prefix)
@@ -164,7 +164,7 @@ def test_wrong_topics_are_refused_and_the_lines_that_are_printed_repair_them(
     assert wrong == {"events", "inbox.low", "outbox", "dead-letters"}
     assert next(topic["state"] for topic in refused["topics"] if topic["topic"].endswith("schemas")) == "missing"
     paste([one["repair"] for one in refused["deviations"]], tmp_path)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while asyncio.run(look(address)).deviations:
         assert time.monotonic() < deadline, asyncio.run(look(address)).deviations
     code, made, _ = init(own_prefix)
@@ -177,7 +177,7 @@ def test_text_shows_what_is_wrong_as_comments_and_what_repairs_it_as_lines_to_pa
     asyncio.run(_make(address))
     admin = AdminClient({"bootstrap.servers": address.bootstrap[0]})
     admin.create_partitions([NewPartitions(address.topic("schemas"), 2)])[address.topic("schemas")].result(20)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not asyncio.run(look(address)).deviations:
         assert time.monotonic() < deadline
     command = [*HMS, "log", "init", "--log", kafka_url, "--acls"]
@@ -202,7 +202,7 @@ def test_three_brokers_get_three_copies_and_a_topic_with_one_is_spread_by_the_li
     settings = dict(asyncio.run(look(address, 2)).wanted[single].settings)
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
     admin.create_topics([NewTopic(single, 2, 1, config={**settings, "min.insync.replicas": "1"})])[single].result(20)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not asyncio.run(look(address)).deviations:
         assert time.monotonic() < deadline
     code, made, _ = init(url, "--partitions", "2")
@@ -211,13 +211,15 @@ def test_three_brokers_get_three_copies_and_a_topic_with_one_is_spread_by_the_li
     (risk,) = made["deviations"]
     assert (risk["topic"], risk["what"], risk["grave"]) == (single, "the number of replicas", False)
     paste([risk["repair"]], tmp_path)
-    deadline = time.monotonic() + 40
-    while asyncio.run(look(address)).cluster.topics[single].replication < 3:
-        assert time.monotonic() < deadline
-    (rest,) = asyncio.run(look(address)).deviations
-    assert rest.what == "min.insync.replicas"
-    paste([rest.repair], tmp_path)
-    assert init(url)[1]["deviations"] == []
+    deadline = time.monotonic() + 60
+    rest = asyncio.run(look(address)).deviations
+    while [one.what for one in rest] != ["min.insync.replicas"]:
+        assert time.monotonic() < deadline, rest
+        rest = asyncio.run(look(address)).deviations
+    paste([rest[0].repair], tmp_path)
+    deadline = time.monotonic() + 60
+    while found := init(url)[1]["deviations"]:  # the brokers hear of it one after another
+        assert time.monotonic() < deadline, found
 
 
 async def _ask_on(log: KafkaLog) -> None:

@@ -24,15 +24,16 @@ from hms.core.testing.log_conformance.harness import eventually
 
 from .broker import Broker
 from .fixtures import Server
-from .handles import QUICK, draft, make, opened, values
+from .handles import PATIENT, QUICK, draft, make, opened, values
 from .proxy import Api, Proxy
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 30
-PATIENT = Times(session_ms=6_000, heartbeat_ms=50)
-"""A session that no pause of a busy machine outlasts."""
+PATIENCE_S = 60
 LONG = Times(session_ms=20_000, heartbeat_ms=50)
 """A session so long that nothing that happens quickly can have waited for its end."""
+ENDLESS = Times(session_ms=60_000, heartbeat_ms=50)
+"""A session so long that nothing that happened while a test had patience can have waited for its end."""
+pytestmark = pytest.mark.timeout(300)  # a broker of its own takes its time to start
 
 
 @asynccontextmanager
@@ -60,11 +61,13 @@ async def shares(*members: Membership) -> list[frozenset[int]]:
 
 
 def evenly(shards: int, *members: Membership) -> Callable[[], Awaitable[bool]]:
-    """Return whether all shards are owned among the members, evenly."""
+    """Return whether all shards are owned among the members, evenly, and each of them knows of it."""
 
     async def even() -> bool:
-        counts = [len(share) for share in await shares(*members)]
-        return sum(counts) == shards and max(counts) - min(counts) <= 1
+        known = [await member.assignment() for member in members]
+        counts = [len(one.shards) for one in known]
+        all_know = len({one.generation for one in known}) == 1
+        return all_know and sum(counts) == shards and max(counts) - min(counts) <= 1
 
     return even
 
@@ -97,14 +100,14 @@ def test_who_joins_and_who_leaves_moves_only_the_shards_that_must(kafka: Server)
 def test_who_leaves_hands_its_shards_over_at_once(kafka: Server) -> None:
     async def main() -> None:
         prefix = await make(kafka.bootstrap, 4)
-        async with opened(kafka.bootstrap, prefix, 2, times=LONG) as logs:
+        async with opened(kafka.bootstrap, prefix, 2, times=ENDLESS) as logs:
             one, two = await logs[0].join("one"), await logs[1].join("two")
             async with released(logs[0], one, two):
                 await eventually(evenly(4, one, two), "two shards each")
                 began = time.monotonic()
                 await one.leave()
                 await eventually(evenly(4, two), "all shards with the one that stays")
-                assert time.monotonic() - began < LONG.session_ms / 2_000
+                assert time.monotonic() - began < ENDLESS.session_ms / 2_000
                 assert not await one.confirm(0, (await one.assignment()).generation)
                 assert {info.node: info.alive for info in await logs[1].nodes()} == {"one": False, "two": True}
 
@@ -169,7 +172,7 @@ def test_a_membership_outlives_its_broker_killed_and_started_again(make_broker: 
 
     async def main() -> None:
         prefix = await make(broker.bootstrap, 4)
-        async with opened(broker.bootstrap, prefix, 2, times=LONG) as logs:
+        async with opened(broker.bootstrap, prefix, 2, times=LONG, deadline_s=60) as logs:
             one, two = await logs[0].join("one"), await logs[1].join("two")
             async with released(logs[0], one, two):
                 await eventually(evenly(4, one, two), "two shards each")
@@ -187,7 +190,10 @@ def test_a_membership_outlives_its_broker_killed_and_started_again(make_broker: 
 def test_an_answer_lost_at_any_step_is_made_good(broker: Broker, proxy: Proxy, step: Api) -> None:
     async def main() -> None:
         prefix = await make(broker.bootstrap, 4)
-        async with opened(proxy.bootstrap, prefix, times=QUICK) as [log], opened(broker.bootstrap, prefix) as [other]:
+        times = (
+            ENDLESS if step is Api.LEAVE_GROUP else QUICK
+        )  # it is the word that counts, and not the end of a session
+        async with opened(proxy.bootstrap, prefix, times=times) as [log], opened(broker.bootstrap, prefix) as [other]:
             proxy.expect(step, "answer", "cut")
             member = await log.join("one")
             await eventually(evenly(4, member), "all shards")
@@ -200,8 +206,13 @@ def test_an_answer_lost_at_any_step_is_made_good(broker: Broker, proxy: Proxy, s
             if step is not Api.LEAVE_GROUP:
                 await asyncio.to_thread(proxy.wait_done, 1)
             await member.leave()
+            await asyncio.to_thread(proxy.wait_done, 1)
             assert len(proxy.done) == 1
-            assert [info.alive for info in await other.nodes()] == [False]
+
+            async def left() -> bool:
+                return [info.alive for info in await other.nodes()] == [False]
+
+            await eventually(left, "the end of the membership")
 
     asyncio.run(main())
 
@@ -260,13 +271,18 @@ def test_the_former_self_of_a_node_is_told_and_stays_away(kafka: Server) -> None
 def test_positions_are_shown_as_a_groups_offsets(kafka: Server) -> None:
     async def main() -> None:
         prefix = await make(kafka.bootstrap, 4)
-        async with opened(kafka.bootstrap, prefix) as [log]:
-            log.mirror({(NORMAL, 1): 7, (HIGH, 1): 3})
-            log.mirror({(NORMAL, 1): 9})
         admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-        [asked] = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(f"{prefix}-shards")]).values()
-        found = {(place.topic, place.partition): place.offset for place in asked.result(20).topic_partitions}
-        assert found == {(f"{prefix}.inbox.normal", 1): 9, (f"{prefix}.inbox.high", 1): 3}
+
+        async def shown() -> bool:
+            """A broker that does not answer in time is not told again by a log that is closed."""
+            async with opened(kafka.bootstrap, prefix) as [log]:
+                log.mirror({(NORMAL, 1): 7, (HIGH, 1): 3})
+                log.mirror({(NORMAL, 1): 9})
+            [asked] = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(f"{prefix}-shards")]).values()
+            found = {(place.topic, place.partition): place.offset for place in asked.result(20).topic_partitions}
+            return found == {(f"{prefix}.inbox.normal", 1): 9, (f"{prefix}.inbox.high", 1): 3}
+
+        await eventually(shown, "the offsets of the group")
 
     asyncio.run(main())
 
@@ -277,8 +293,8 @@ def test_positions_are_shown_as_a_groups_offsets(kafka: Server) -> None:
 class Child:
     """A process of `member_child.py`."""
 
-    def __init__(self, url: str, name: str) -> None:
-        command = [sys.executable, "-m", "tests.kafka.member_child", url, name]
+    def __init__(self, url: str, name: str, times: Times = PATIENT) -> None:
+        command = [sys.executable, "-m", "tests.kafka.member_child", url, name, str(times.session_ms)]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._lines: list[str] = []
         self._came = threading.Condition()
@@ -301,6 +317,12 @@ class Child:
         self.tell(line)
         self._until(lambda: len(self._answers()) > len(seen))
         return self._answers()[-1].removeprefix("answer ")
+
+    def ask_until(self, line: str, answer: str) -> None:
+        """Ask until the answer is that: a generation may end while it is asked for."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := self.ask(line)) != answer:
+            assert time.monotonic() < deadline, found
 
     def tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -335,7 +357,7 @@ class Child:
 def test_a_stopped_process_loses_its_shards_writes_nothing_when_it_wakes_up_and_rejoins(kafka: Server) -> None:
     prefix = asyncio.run(make(kafka.bootstrap, 4))
     url = f"kafka://{kafka.bootstrap}/{prefix}"
-    with Child(url, "one") as one, Child(url, "two") as two:
+    with Child(url, "one") as one, Child(url, "two", QUICK) as two:
         one.wait_shards(lambda shards: len(shards) == 2)
         lost = min(two.wait_shards(lambda shards: len(shards) == 2))
         assert two.ask(f"open {lost}") == "opened"
@@ -343,13 +365,15 @@ def test_a_stopped_process_loses_its_shards_writes_nothing_when_it_wakes_up_and_
         two.signal(signal.SIGSTOP)
         one.wait_shards(lambda shards: len(shards) == 4)
         assert one.ask(f"open {lost}") == "opened"
-        assert one.ask(f"confirm {lost}") == "True"
+        one.ask_until(f"confirm {lost}", "True")
         one.ask(f"commit {lost} taken-over")
+        one.ask("keep")  # or the other one might own it again before it is asked
         two.tell(f"confirm {lost}")
         two.tell(f"commit {lost} stale")
         two.signal(signal.SIGCONT)
         two._until(lambda: len(two._answers()) >= 4)
         assert two._answers()[2:] == ["answer False", "answer WriterFenced"]
+        one.ask("give")
         one.wait_shards(lambda shards: len(shards) == 2)
         two.wait_shards(lambda shards: shards == {0, 1, 2, 3} - one.shards)
 
@@ -369,7 +393,8 @@ def test_the_shards_of_a_killed_process_are_taken_over_when_its_session_ends(kaf
         killed = time.monotonic()
         two.signal(signal.SIGKILL)
         one.wait_shards(lambda shards: len(shards) == 4)
-        assert time.monotonic() - killed >= QUICK.session_ms / 1_000 - 2 * QUICK.heartbeat_ms / 1_000
+        # Its last heartbeat may have come some time before, if the machine is busy; without a session's end it takes milliseconds.
+        assert time.monotonic() - killed >= PATIENT.session_ms / 2_000
 
 
 def test_a_fenced_owner_learns_it_by_its_next_commit_even_before_the_group_knows(kafka: Server) -> None:

@@ -12,6 +12,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from hms.core.testing.log_conformance.harness import eventually
+
 from .broker import Broker
 from .proxy import Api, Fault, Proxy
 
@@ -165,10 +167,19 @@ def test_a_commit_whose_connection_is_cut_has_happened_only_if_the_broker_heard_
         commit = asyncio.ensure_future(producer.commit_transaction())
         await asyncio.to_thread(proxy.wait_done, 1)
         assert not commit.done()
-        assert await values(broker, topic) == seen
+
+        async def is_so() -> bool:
+            """The broker answers before its marker is written."""
+            return await values(broker, topic) == seen
+
+        await eventually(is_so, f"{seen}")
         proxy.accept()
         await commit  # aiokafka asks again by itself, and the coordinator knows the transaction
         await producer.stop()
-        assert await values(broker, topic) == [b"in a transaction"]
+
+        async def is_seen() -> bool:
+            return await values(broker, topic) == [b"in a transaction"]
+
+        await eventually(is_seen, "what was committed")
 
     asyncio.run(main())

@@ -57,7 +57,7 @@ def test_a_host_that_was_stopped_past_its_lease_ends_its_copy_before_it_runs_on(
     hosts.wait("ComponentStarted", "web", 2)
     os.kill(hosts.running["east"].pid, signal.SIGCONT)
     shim.resume()
-    hosts.until(lambda: not psutil.pid_exists(pid), 5, "the end of the copy that was stopped")
+    hosts.until(lambda: not psutil.pid_exists(pid), 60, "the end of the copy that was stopped")
     hosts.wait("HostReturned", "east")
     assert len(hosts.events("ComponentStarted", "web")) == 2
     assert_one_after_the_other(hosts)

@@ -11,6 +11,7 @@ from hms.core.log.kafka import KafkaLog, cluster, pump, tail
 
 from .logs import make_log, opened
 
+pytestmark = pytest.mark.timeout(300)
 PLACES = [(topic, number) for topic in (NORMAL, CRITICAL, EVENTS) for number in range(4)]
 Place = tuple[str, int]
 
@@ -24,7 +25,7 @@ async def follow(log: Log, places: list[Place], counts: dict[Place, int], seed: 
     choose = random.Random(seed)  # noqa: S311
     positions = dict.fromkeys(places, 0)
     seen: dict[Place, list[str]] = {place: [] for place in places}
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(200):
         while any(len(real(seen[place])) < counts[place] for place in places):
             await log.wait(positions, choose.choice([1, 20, 1_000]))
             for place in choose.sample(places, choose.randint(1, len(places))):
@@ -135,9 +136,9 @@ def test_a_reader_that_is_megabytes_behind_catches_up_and_then_hears_of_news(kaf
                     await log.wait({place: position}, 1_000)
                 position = found.position
             assert seen == [n for n in range(8) for _ in range(2)]
-            waiting = asyncio.create_task(log.wait({place: position}, 20_000))
+            waiting = asyncio.create_task(log.wait({place: position}, 60_000))
             await writer.append([Draft(*place, b"k", b"news")])
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await waiting
             assert [one.value for one in (await log.read(*place, position)).records] == [b"news"]
 
@@ -174,7 +175,7 @@ def test_who_waits_is_woken_up_when_the_handle_is_closed_and_is_told_so_then(kaf
             waiting = asyncio.create_task(log.wait({(NORMAL, 0): 0}, 60_000))
             await log.wait({(NORMAL, 0): 0}, 20)
             await log.close()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await waiting
             for call in (log.wait({(NORMAL, 0): 0}, 1_000), log.read(NORMAL, 0, 0), log.get_setting("x")):
                 try:

@@ -1,6 +1,7 @@
 """What the processes of `test_sqlite_processes` and `test_sqlite_durability` do: `python sqlite_child.py WHAT FILE [ARGUMENT]`."""
 
 import asyncio
+import math
 import os
 import resource
 import signal
@@ -14,20 +15,20 @@ from hms.core.log import CHECKPOINTS, EVENTS, NORMAL, OUTBOX, Draft
 from hms.core.log.sqlite import SqliteLog, file
 from hms.core.log.sqlite.times import Times
 
-TIMES = Times(deadline_ms=5_000, heartbeat_ms=50, lease_ms=500)
+TIMES = Times(deadline_ms=20_000, heartbeat_ms=50, lease_ms=500)
 
 
 def say(text: object) -> None:
     print(text, flush=True)
 
 
-async def commit(path: Path, argument: str) -> None:
-    """Commit numbers for ever, each to three partitions, and say each once it is acknowledged."""
+async def commit(path: Path, argument: str, end: float = math.inf) -> None:
+    """Commit numbers for ever, or to the end, each to three partitions, and say each once it is acknowledged."""
     shard = int(argument)
     log = await SqliteLog.open(path, times=TIMES)
     writer = await log.open_writer(shard, "child")
     number = len((await log.read(EVENTS, shard, 0, records_max=10**6)).records)
-    while True:
+    while number < end:
         value = str(number).encode()
         topics = ((EVENTS, shard), (OUTBOX, 0), (CHECKPOINTS, shard))
         await writer.commit([Draft(*place, b"key", value + b" " * 3_000) for place in topics])
@@ -36,9 +37,13 @@ async def commit(path: Path, argument: str) -> None:
 
 
 async def relaxed(path: Path, argument: str) -> None:
-    """Commit without waiting for the disk: the bug that the durability test must catch."""
+    """Commit without waiting for the disk: the bug that the durability test must catch.
+
+    Then wait for the end: more commits would have the write-ahead log copied, and that does wait for the disk.
+    """
     file._PRAGMAS = (*file._PRAGMAS, "synchronous=NORMAL")
-    await commit(path, argument)
+    await commit(path, argument, 50)
+    await asyncio.Event().wait()
 
 
 async def append(path: Path, argument: str) -> None:

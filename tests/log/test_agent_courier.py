@@ -100,7 +100,7 @@ def run(folder: Path, work: Callable[[Desk], Coroutine[Any, Any, None]]) -> None
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - conditions of several kinds, polled
             await asyncio.sleep(0.005)
 
@@ -110,7 +110,7 @@ def test_parcels_are_delivered_in_their_order_and_said_to_be(tmp_path: Path) -> 
         await desk.start()
         for number in (1, 2, 3):
             desk.courier.put(parcel(failed(number, str(number))))
-        assert await desk.courier.wait_idle(10)
+        assert await desk.courier.wait_idle(30)
         assert await desk.reasons() == ["1", "2", "3"]
         assert [fact.incarnation for fact in desk.delivered] == [1, 2, 3]
 
@@ -126,7 +126,7 @@ def test_while_the_log_is_away_facts_are_kept_on_disk_and_delivered_later_in_ord
         desk.courier.put(parcel(failed(2, "second")))
         assert [fact.incarnation for fact in desk.spool.load()] == [1, 2]
         desk.log.open = True
-        assert await desk.courier.wait_idle(10)
+        assert await desk.courier.wait_idle(30)
         assert await desk.reasons() == ["first", "second"]
         assert desk.said == ["away", "back"]
         assert desk.spool.load() == []
@@ -147,7 +147,7 @@ def test_what_an_agent_could_not_deliver_is_delivered_by_the_next_one_as_it_was_
         desk.courier.put(parcel(failed(1, "found at adoption", session=2)))
         desk.log.open = True
         await desk.start()
-        assert await desk.courier.wait_idle(10)
+        assert await desk.courier.wait_idle(30)
         assert await desk.reasons() == ["told"]
 
     run(tmp_path, work)
@@ -158,7 +158,7 @@ def test_a_newer_word_of_the_same_agent_takes_the_place_of_the_one_that_waits(tm
         for number, reason in ((1, "old"), (2, "other"), (1, "new")):
             desk.courier.put(parcel(failed(number, reason)))
         await desk.start()
-        assert await desk.courier.wait_idle(10)
+        assert await desk.courier.wait_idle(30)
         assert await desk.reasons() == ["new", "other"]
 
     run(tmp_path, work)

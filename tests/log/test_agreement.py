@@ -70,7 +70,7 @@ class Backend:
 
     async def settled(self, place: tuple[str, int]) -> None:
         """Wait until the markers of what is committed are written: a broker answers before that."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (marks := await self.log.watermarks(*place)).stable < marks.high:
                 await self.log.wait({place: marks.stable}, 100)
 

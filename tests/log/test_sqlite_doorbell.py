@@ -33,7 +33,7 @@ def test_a_ring_from_another_process_is_heard(tmp_path: Path) -> None:
         heard = asyncio.Event()
         bell = Doorbell(tmp_path / "log.db", heard.set)
         await asyncio.to_thread(ring_from_elsewhere, tmp_path / "log.db", "close")
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), 20)
         bell.close()
         assert not (tmp_path / "log.db-bells").exists()
 
@@ -59,9 +59,9 @@ def test_a_log_in_a_deep_folder_has_a_bell_or_does_without(tmp_path: Path) -> No
     async def main() -> None:
         here = await open_log(f"sqlite:{folder / 'log.db'}")
         there = await open_log(f"sqlite:{folder / 'log.db'}")
-        waiting = asyncio.ensure_future(here.wait({(NORMAL, 0): 0}, 5_000))
+        waiting = asyncio.ensure_future(here.wait({(NORMAL, 0): 0}, 60_000))
         await there.append([Draft(NORMAL, 0, b"a", b"b")])
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 20)
         assert (await here.read(NORMAL, 0, 0)).records
         await here.close()
         await there.close()

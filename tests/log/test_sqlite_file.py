@@ -136,7 +136,7 @@ def test_a_log_that_this_user_may_not_write_says_so_and_what_to_do(
         Path(folder).chmod(0o755)
         state.chmod(folder_mode)
         ran = subprocess.run(
-            [sys.executable, "-c", AS_NOBODY, str(path)], capture_output=True, text=True, check=True, timeout=30
+            [sys.executable, "-c", AS_NOBODY, str(path)], capture_output=True, text=True, check=True, timeout=90
         )
         state.chmod(0o700)
     assert ran.stdout.startswith(f"cannot open the log {path}: ")
@@ -169,7 +169,10 @@ def test_the_write_ahead_log_stays_bounded_under_constant_writing(tmp_path: Path
         largest = 0
         for _ in range(700):
             await writer.commit(drafts)
-            largest = max(largest, path.with_name("log.db-wal").stat().st_size)
+            size = path.with_name("log.db-wal").stat().st_size
+            largest = max(largest, size)
+            if size > 3 * WAL_BYTES and (copying := log._worker._checkpointer._thread):
+                await asyncio.to_thread(copying.join)  # a disk so slow is not waited for by who writes
         await log.close()
         return largest
 

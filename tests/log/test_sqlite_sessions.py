@@ -15,14 +15,15 @@ from hms.core.log.sqlite.sessions import identity, is_over, new_session
 
 MEMBER = """
 import asyncio, sys
-from hms.core.errors import LogUnreachable
-from hms.core.log import open_log
+from pathlib import Path
+from hms.core.log.sqlite import SqliteLog
+from hms.core.log.sqlite.times import Times
 
 async def main():
-    log = await open_log(sys.argv[1])
+    log = await SqliteLog.open(Path(sys.argv[1]), times=Times(lease_ms=90_000))
     await log.join("victim")
     print("joined", flush=True)
-    await asyncio.sleep(60)
+    await asyncio.sleep(90)
 
 asyncio.run(main())
 """
@@ -49,18 +50,18 @@ def test_a_session_of_elsewhere_is_left_to_its_lease() -> None:
 
 @linux_only
 def test_a_killed_nodes_shards_are_taken_over_before_its_lease_is_over(tmp_path: Path) -> None:
-    url = f"sqlite:{tmp_path / 'log.db'}"
+    path = tmp_path / "log.db"
 
     async def main() -> None:
-        victim = subprocess.Popen([sys.executable, "-c", MEMBER, url], stdout=subprocess.PIPE)  # noqa: ASYNC220
+        victim = subprocess.Popen([sys.executable, "-c", MEMBER, path], stdout=subprocess.PIPE)  # noqa: ASYNC220
         assert victim.stdout is not None
         await asyncio.to_thread(victim.stdout.readline)
-        log = await open_log(url)
+        log = await open_log(f"sqlite:{path}")
         membership = await log.join("heir")
         assert len((await membership.assignment()).shards) < log.partitions
         os.kill(victim.pid, signal.SIGKILL)
         await asyncio.to_thread(victim.communicate)
-        async with asyncio.timeout(3):  # the lease is 5 s
+        async with asyncio.timeout(30):  # the lease is 90 s
             assignment = await membership.assignment()
             while len(assignment.shards) < log.partitions:
                 assignment = await membership.wait_changed(assignment.generation, 1_000)
@@ -71,13 +72,13 @@ def test_a_killed_nodes_shards_are_taken_over_before_its_lease_is_over(tmp_path:
 
 @linux_only
 def test_a_killed_node_is_shown_dead_before_its_lease_is_over(tmp_path: Path) -> None:
-    url = f"sqlite:{tmp_path / 'log.db'}"
+    path = tmp_path / "log.db"
 
     async def main() -> None:
-        victim = subprocess.Popen([sys.executable, "-c", MEMBER, url], stdout=subprocess.PIPE)  # noqa: ASYNC220
+        victim = subprocess.Popen([sys.executable, "-c", MEMBER, path], stdout=subprocess.PIPE)  # noqa: ASYNC220
         assert victim.stdout is not None
         await asyncio.to_thread(victim.stdout.readline)
-        log = await open_log(url)
+        log = await open_log(f"sqlite:{path}")
         assert [(node.node, node.alive) for node in await log.nodes()] == [("victim", True)]
         os.kill(victim.pid, signal.SIGKILL)
         await asyncio.to_thread(victim.communicate)

@@ -21,7 +21,10 @@ class LogHarness(ABC):
 
     @abstractmethod
     async def connect(self, place: Path, node: str) -> Log:
-        """Open a handle on the log at `place`, creating it the first time; leases should be short (300 ms)."""
+        """Open a handle on the log at `place`, creating it the first time.
+
+        One test waits for the end of a lease, so it should be short; but if a pause of a busy machine outlasts it, others fail.
+        """
 
     async def silence(self, log: Log) -> None:
         """Stop the handle's heartbeats without a word, as when its process is killed or stopped."""

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from ...log.port import Log, Membership
-from .harness import Connect, LogHarness, eventually
+from .harness import PATIENCE_S, Connect, LogHarness, eventually
 
 
 class MembersConformance(LogHarness):
@@ -54,7 +54,7 @@ class MembersConformance(LogHarness):
             await _settled(one, first)
             before = await first.assignment()
             second = await two.join("two")
-            now = await first.wait_changed(before.generation, 10_000)
+            now = await first.wait_changed(before.generation, int(PATIENCE_S * 1_000))
             (taken, *_) = sorted(before.shards - now.shards)
             assert not await first.confirm(taken, now.generation)
             assert not await second.confirm(taken, (await second.assignment()).generation)

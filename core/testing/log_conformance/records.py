@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...errors import LogUnreachable, RecordTooLarge, ValidationFailed
 from ...log.port import CHECKPOINTS, CO_PARTITIONED, EVENTS, NORMAL, OUTBOX, RECORD_BYTES_MAX, SCHEMAS, Draft, Log
-from .harness import Connect, LogHarness, draft, raised, read_all, values
+from .harness import PATIENCE_S, Connect, LogHarness, draft, raised, read_all, values
 
 
 class RecordsConformance(LogHarness):
@@ -162,7 +162,7 @@ class RecordsConformance(LogHarness):
         async def scenario(connect: Connect) -> None:
             log = await connect("one")
             await log.append([draft(NORMAL, 1)])
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await log.wait({(OUTBOX, 0): 0, (NORMAL, 1): 0}, 60_000)
 
         self.play(tmp_path, scenario)
@@ -175,7 +175,7 @@ class RecordsConformance(LogHarness):
             await log.append([draft(NORMAL, 2)])
             started = time.monotonic()
             await log.wait({(NORMAL, 1): 0}, 60)
-            assert 0.05 <= time.monotonic() - started < 5
+            assert 0.05 <= time.monotonic() - started < PATIENCE_S
 
         self.play(tmp_path, scenario)
 
@@ -187,7 +187,7 @@ class RecordsConformance(LogHarness):
             waiting = asyncio.create_task(reader.wait({(NORMAL, 1): 0, (NORMAL, 2): 0}, 60_000))
             await asyncio.sleep(0)
             await writer.append([draft(NORMAL, 2, "wake up")])
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await waiting
             assert values((await reader.read(NORMAL, 2, 0)).records) == ["wake up"]
 

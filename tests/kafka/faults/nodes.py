@@ -53,7 +53,7 @@ class Nodes:
         for name, process in self.running.items():
             assert process.poll() is None, f"node {name} ended by itself:\n{self.complaints(name)[-3_000:]}"
 
-    def drain(self, seconds: float = 40) -> None:
+    def drain(self, seconds: float = 60) -> None:
         """Tell all to end, and wait until they have, well."""
         for process in self.running.values():
             process.send_signal(signal.SIGTERM)

@@ -93,7 +93,7 @@ def test_a_hung_transaction_of_a_stranger_in_an_inbox_delays_and_nobody_is_judge
         )
         async with connect(run.log, name="beater") as client:
             await beat(client, "before")
-            await asyncio.to_thread(stranger.init_transactions, 20)
+            await asyncio.to_thread(stranger.init_transactions, 60)
             stranger.begin_transaction()
             stranger.produce(f"{run.prefix}.{NORMAL.removeprefix('hms.')}", b"hangs", b"x", partition=lane)
             await asyncio.to_thread(stranger.flush, 20)  # and neither commits nor aborts

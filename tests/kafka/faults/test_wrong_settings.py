@@ -36,7 +36,12 @@ def alter(admin: AdminClient, topic: str, **settings: str) -> None:
     ]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
     for done in admin.incremental_alter_configs([resource]).values():
-        done.result(10)
+        done.result(30)
+
+
+def count(admin: AdminClient, topic: str) -> int:
+    """Return how many partitions the brokers say that a topic has."""
+    return len(admin.list_topics(topic, timeout=30).topics[topic].partitions)
 
 
 def hms(*words: str) -> "subprocess.CompletedProcess[str]":
@@ -58,7 +63,8 @@ def test_topics_with_wrong_settings_under_load_are_named_and_new_nodes_refuse_wh
         for setting in ("message.timestamp.type", "retention.ms"):
             assert f"{setting}" in looked.stdout + looked.stderr, looked
         for done in admin.create_partitions([NewPartitions(f"{run.prefix}.inbox.low", 2 * PARTITIONS)]).values():
-            done.result(10)
+            done.result(30)
+        await run.until(lambda: count(admin, f"{run.prefix}.inbox.low") > PARTITIONS, 60, lambda: "more partitions")
         late = await asyncio.to_thread(hms, "node", "--log", run.url, "--app", APP, "--name", "late")
         assert late.returncode, "expected a node to refuse a topic with more partitions than the log was made with"
         said.append(late.stderr.strip().splitlines()[-1])
