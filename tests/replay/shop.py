@@ -50,7 +50,7 @@ def decide(state: Account, message: AccountMessage, context: Context) -> Decisio
             credit = send(account(message.to), Deposit(cents=message.cents))
             moved = Withdrawn(cents=message.cents, to=message.to)
             left = Balance(cents=state.cents - message.cents)
-            return accept(moved, send=[credit], timers=[timer("remind", 30, Remind())], reply=left)
+            return accept(moved, send=[credit], timers=[timer("remind", 2000, Remind())], reply=left)
         case Remind():
             return accept(Reminded())
     raise ValueError("boom")

@@ -155,7 +155,7 @@ def test_other_code_goes_another_way(hms: Hms, tmp_path: Path, shop_log: str) ->
 
 
 def test_time_is_virtual_half_an_hour_takes_a_second(hms: Hms, tmp_path: Path, shop_log: str) -> None:
-    at = at_event(hms, shop_log, "account/anna", 11)  # a transfer, whose reminder is due 30 ms later
+    at = at_event(hms, shop_log, "account/anna", 11)  # a transfer, whose reminder is due two seconds later
     file = tmp_path / "fork.db"
     later = (datetime.fromisoformat(at) + timedelta(minutes=30)).isoformat()
     forked(hms, shop_log, file, at, "--inputs", "none", "--until", later)

@@ -112,7 +112,7 @@ def test_other_code_by_its_own_version_exits_1(tmp_path: Path, shop_log: str) ->
         ("Deposit(cents=message.cents))\n", "Deposit(cents=message.cents + 1))\n", "sends.cents"),
         ("reply=Balance(cents=state.cents + message.cents)", "reply=Balance(cents=0)", "answer"),
         ('refuse("insufficient_funds"', 'refuse("no"', "answer"),
-        ('timer("remind", 30', 'timer("remind", 31', "events[1].due_us"),
+        ('timer("remind", 2000', 'timer("remind", 2001', "events[1].due_us"),
         ("return accept(Reminded())", 'return refuse("no", "no")', "verdict"),
         ("effects=[on(Withdrawn, tell)]", "effects=[]", "effects"),
         ('raise ValueError("boom")', "return accept(Reminded())", "verdict"),
