@@ -55,7 +55,7 @@ def missing(why: object) -> NoReturn:
     reason = f"no Kafka: {why}"
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason} (CI=true: a test that cannot run is a failure)", pytrace=False)
-    pytest.skip(reason)
+    pytest.skip(reason)  # on a machine without Java or a container the rest is worth running
 
 
 @pytest.fixture(scope="session")

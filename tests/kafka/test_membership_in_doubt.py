@@ -89,9 +89,8 @@ def test_a_node_that_is_refused_for_a_question_of_its_own_joins_again(kafka: Ser
             cluster = Cluster(KafkaAddress((kafka.bootstrap,), prefix), (NORMAL,), DEADLINE_S, client_id="one")
             await cluster.find()
             ghost = Group(cluster, "one", 4, 6_000)
-            one._oracle.silent = (
-                True  # or it might be refused, and join again, before the ghost knows that it has joined
-            )
+            # Or it might be refused, and join again, before the ghost knows that it has joined.
+            one._oracle.silent = True
             assert await ghost.join(Claim("one", -1, frozenset(), (), one._oracle._process)) is not None
             one._oracle.silent = False
 

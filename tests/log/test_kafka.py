@@ -8,11 +8,9 @@ from hms.core.log import Log
 from hms.core.log.kafka.address import KafkaAddress
 from hms.core.log.kafka.creation import create, look
 from hms.core.log.kafka.log import KafkaLog
-from hms.core.log.kafka.oracle import Times
 from hms.core.testing.log_conformance import LogConformance
 
-TIMES = Times(session_ms=6_000, heartbeat_ms=50)
-"""A session that no pause of a busy machine outlasts: one test waits for its end."""
+from ..kafka.handles import PATIENT
 
 
 class TestKafkaLog(LogConformance):
@@ -27,7 +25,7 @@ class TestKafkaLog(LogConformance):
             address = KafkaAddress.parse(self.url)
             await create(address, await look(address))
             self.made = True
-        return await KafkaLog.open(self.url, times=TIMES)
+        return await KafkaLog.open(self.url, times=PATIENT)
 
     async def silence(self, log: Log) -> None:
         assert isinstance(log, KafkaLog)

@@ -187,7 +187,7 @@ def test_a_full_disk_stops_writing_until_there_is_room_again(tmp_path: Path) -> 
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=False).returncode:
-        pytest.skip("no right to mount a small file system here")
+        pytest.skip("no right to mount a small file system here")  # as in many containers; CI has it
     try:
         asyncio.run(_fill(disk))
     finally:

@@ -47,7 +47,7 @@ if "http" in manner:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", int(manner[-1])), Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 while True:
-    time.sleep(60)
+    time.sleep(60)  # a component that has nothing to do
 """
 
 

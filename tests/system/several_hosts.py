@@ -40,7 +40,7 @@ except BlockingIOError:
     note("double")
 note("start")
 while True:
-    time.sleep(0.02)
+    time.sleep(0.02)  # between the words by which a test sees who lives
     note("beat")
 """
 

@@ -39,7 +39,7 @@ MUTE_SERVER = """
 import socket, sys, time
 server = socket.create_server((sys.argv[1], 0), reuse_port=True)
 print(server.getsockname()[1], flush=True)
-time.sleep(60)
+time.sleep(60)  # it listens, and never answers
 """
 CHILD_SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[2], sys.argv[1]])"
 

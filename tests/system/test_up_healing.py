@@ -120,6 +120,7 @@ def check_recovery(shop: Any, port: int) -> None:
 
 
 def test_a_component_beyond_its_memory_limit_is_restarted(shop: Any) -> None:
+    # It grows slowly enough to be seen on the way, and not for ever.
     leak = "import time\nkept = []\nwhile True:\n    len(kept) < 30 and kept.append(bytearray(8_000_000))\n    time.sleep(0.05)"
     shop.write({"leak": {"command": ["python3", "-c", leak], "limits": {"rss_mb": 60}, **QUICK}})
     shop.up()
